@@ -1,0 +1,74 @@
+"""Every error that a person is meant to read.
+
+    AskqaError                 one line: where, what, remedy; the command exits with 1
+    ├── SettingsError          a command-line option or a line of askqa.toml
+    ├── SourceError            an input file or folder that cannot be read at all
+    ├── BuildError             the build folder: locked, damaged, incomplete, of another build
+    │   └── StorageError       the disk: full, read-only, not allowed
+    ├── MissingExtraError      an optional package that is not installed
+    ├── VoiceError             a speech engine or a speaker
+    ├── EndpointError          an HTTP endpoint (language model, speech, Hub)
+    │   └── BudgetError        the money or the attempts that were allowed are spent
+    ├── ReleaseError           a release that may not be made or published as asked
+    ├── EvaluationError        an evaluation that cannot be run or compared
+    └── TrainingError          a training run that cannot start or go on
+
+A record that cannot be used is no error: it becomes a `schema.Reject` and the run goes on.
+Anything else that is raised is a bug, and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class AskqaError(Exception):
+    """Root of the tree: `str(error)` is one line for people."""
+
+
+class SettingsError(AskqaError):
+    """A command-line option or a line of askqa.toml is not usable."""
+
+
+class SourceError(AskqaError):
+    """An input file or folder cannot be read at all."""
+
+
+class BuildError(AskqaError):
+    """The build folder is locked, damaged, incomplete, or belongs to another build."""
+
+
+class StorageError(BuildError):
+    """The disk is full, read-only, or refuses access."""
+
+
+class MissingExtraError(AskqaError):
+    """An optional package is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs packages that are not installed; "
+            f"run: pip install 'askqa-builder[{extra}]'"
+        )
+
+
+class VoiceError(AskqaError):
+    """A speech engine cannot start, or a speaker does not exist."""
+
+
+class EndpointError(AskqaError):
+    """An HTTP endpoint is unreachable, refuses, or answers nonsense for good."""
+
+
+class BudgetError(EndpointError):
+    """The money, the calls or the candidates that were allowed are spent."""
+
+
+class ReleaseError(AskqaError):
+    """A release may not be made or published as asked."""
+
+
+class EvaluationError(AskqaError):
+    """An evaluation cannot be run, or two results cannot be compared."""
+
+
+class TrainingError(AskqaError):
+    """A training run cannot start or go on."""

@@ -1,0 +1,53 @@
+"""Where passages come from: one small reader per kind of input.
+
+    squad:FILE        SQuAD v1.1 / v2.0 JSON, Spoken-SQuAD's files
+    sample            the passages that come with the package
+
+A source yields passages and rejects, one after the other: what came in is accepted or told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from askqa_builder.errors import SettingsError
+from askqa_builder.schema import Passage
+from askqa_builder.sources.common import SourceItem
+from askqa_builder.sources.sample import read_sample
+from askqa_builder.sources.squad import read_squad
+
+SOURCES: dict[str, Callable[[str], Iterator[SourceItem]]] = {
+    "squad": read_squad,
+}
+"""Scheme of a spec → its reader, which gets what follows the colon."""
+
+FORMS = ("squad:FILE", "sample")
+"""Every spec that `open_source` understands, as it is written in messages and help."""
+
+
+def open_source(spec: str, *, license: str | None = None) -> Iterator[SourceItem]:
+    """Open a source by its spec, such as `squad:train-v1.1.json`.
+
+    The input is opened and checked at once, its records are read as they are asked for.
+    `license` replaces the licence that the source gives to its passages.
+
+    Raises:
+        SettingsError: the spec is not one of `FORMS`.
+        SourceError: the file or folder cannot be read, or is of another kind.
+    """
+    scheme, colon, argument = spec.partition(":")
+    if scheme == "sample" and not colon:
+        items = read_sample()
+    elif scheme in SOURCES and argument.strip():
+        items = SOURCES[scheme](argument)
+    else:
+        raise SettingsError(f"unknown source {spec!r}; expected one of {', '.join(FORMS)}")
+    return items if license is None else _relicensed(items, license)
+
+
+def _relicensed(items: Iterator[SourceItem], license: str) -> Iterator[SourceItem]:
+    for item in items:
+        if isinstance(item, Passage):
+            yield item.model_copy(update={"license": license})
+        else:
+            yield item

@@ -210,6 +210,18 @@ class Reject(Record):
     """The content that was refused."""
 
 
+class Correction(Record):
+    """What a person changed about one dialogue; a line of `corrections.jsonl` in the build."""
+
+    id: str
+    """The dialogue's."""
+    turns: tuple[Turn, ...] | None = None
+    """The whole conversation as it should be; null leaves it as it is."""
+    readings: tuple[Reading, ...] | None = None
+    reject: str | None = None
+    """Why the dialogue should not be used; null keeps it."""
+
+
 class Voice(Record):
     """A speaker that an engine offers."""
 

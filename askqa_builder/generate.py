@@ -1,0 +1,285 @@
+"""Stage 1: sources → passages → drafts → checked dialogues; whatever is not used is a reject."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue, ValidationError
+
+from askqa_builder.config import GenerateSettings
+from askqa_builder.engine import ShardReport, run_stage
+from askqa_builder.errors import SettingsError, SourceError
+from askqa_builder.schema import Correction, Dialogue, Draft, Passage, Provenance, Reject
+from askqa_builder.splits import split_of
+from askqa_builder.store import (
+    Build,
+    Manifest,
+    ShardOutput,
+    digest,
+    first_problem,
+    read_records,
+    sha256_of,
+    write_records,
+)
+
+if TYPE_CHECKING:
+    from askqa_builder.writers import Writer
+
+CORRECTIONS = "corrections.jsonl"
+_VERSION = 1  # of this file's logic: raise it when the same drafts would give other dialogues
+
+
+def ingest(build: Build, settings: GenerateSettings, progress: Callable[[int], None]) -> Manifest:
+    """Read the sources into passages/: always from the start, writing only shards that changed.
+
+    `progress(passages)` is called after each shard. Raises SourceError or SettingsError for a
+    source that cannot be read; records that cannot be used become rejects.
+    """
+    from askqa_builder.sources import open_source
+
+    if not settings.sources:
+        raise SettingsError("no --source given; try --source sample, or squad:FILE")
+    items = chain.from_iterable(open_source(spec) for spec in settings.sources)
+    build.open_stage("passages")
+    totals: Counter[str] = Counter()
+    shard = 0
+    for shard, (passages, rejects) in enumerate(_chunks(items, settings.shard_size)):
+        _write_passages(build, shard, passages, rejects)
+        totals.update(passages=len(passages), rejected=len(rejects))
+        totals.update(f"rejected:{reject.reason}" for reject in rejects)
+        progress(len(passages))
+    if not totals["passages"]:
+        raise SourceError(f"{', '.join(settings.sources)}: no usable passage; is it the right file?")
+    return build.close_stage("passages", shard + 1, {"sources": list(settings.sources)}, totals)
+
+
+def _chunks(
+    items: Iterable[Passage | Reject], size: int
+) -> Iterator[tuple[list[Passage], list[Reject]]]:
+    """Cut the stream after every `size` passages, rejects where they fall; ids must be unique."""
+    seen: set[bytes] = set()  # 8 bytes an id: a million passages in some 60 MB
+    passages: list[Passage] = []
+    rejects: list[Reject] = []
+    for item in items:
+        if isinstance(item, Reject):
+            rejects.append(item)
+            continue
+        if len(passages) == size:
+            yield passages, rejects
+            passages, rejects = [], []
+        key = hashlib.blake2b(item.id.encode(), digest_size=8).digest()
+        if key in seen:
+            raw = item.model_dump(mode="json", exclude_defaults=True)
+            rejects.append(Reject(id=item.id, stage="source", reason="duplicate_passage", raw=raw))
+            continue
+        seen.add(key)
+        passages.append(item)
+    if passages or rejects:
+        yield passages, rejects
+
+
+def _write_passages(
+    build: Build, shard: int, passages: list[Passage], rejects: list[Reject]
+) -> None:
+    content = hashlib.sha256()
+    for record in chain[Passage | Reject](passages, rejects):
+        content.update(record.model_dump_json(exclude_defaults=True).encode() + b"\n")
+    fingerprint = digest("passages", content.hexdigest())
+    if build.current("passages", shard, fingerprint):
+        return
+    with build.shard("passages", shard, fingerprint) as (output, counts):
+        counts.update(passages=write_records(output.path(".jsonl"), passages))
+        counts.update(rejected=write_records(output.rejects_path(), rejects))
+
+
+@dataclass(frozen=True)
+class GenerateStage:
+    """Writes, checks and numbers the dialogues of a shard of passages."""
+
+    writer: str | None
+    seed: int
+    ambiguous_share: float
+    limits: dict[int, int] = field(default_factory=dict)
+    """Dialogues to accept at most, for the shards where a --count ends."""
+    name: str = "dialogues"
+
+    def settings(self) -> dict[str, JsonValue]:
+        return {
+            "writer": self.writer or "auto",
+            "seed": self.seed,
+            "ambiguous_share": self.ambiguous_share,
+        }
+
+    def shards(self, build: Build) -> int:
+        return build.complete("passages").shards
+
+    def fingerprint(self, build: Build, shard: int) -> str:
+        from askqa_builder import checks
+
+        passages = build.verified("passages", shard)
+        corrections = build.root / CORRECTIONS
+        return digest(
+            _VERSION,
+            checks.VERSION,
+            [[writer.name, writer.version] for writer in self._writers()],
+            self.settings(),
+            self.limits.get(shard),
+            sha256_of(corrections).sha256 if corrections.is_file() else None,
+            {name: file.sha256 for name, file in passages.files.items()},
+        )
+
+    def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:
+        accepted: list[Dialogue] = []
+        rejected: list[Reject] = []
+        limit = self.limits.get(shard)
+        for item in self.dialogues(build, shard):
+            counts["candidates"] += 1
+            if isinstance(item, Dialogue) and limit is not None and len(accepted) >= limit:
+                item = _reject(item.id, "beyond_count", f"--count allows {limit} here", item)
+            if isinstance(item, Reject):
+                rejected.append(item)
+                counts.update(["rejected", f"rejected:{item.reason}"])
+            else:
+                accepted.append(item)
+                counts.update(["accepted", f"split:{item.split}", *_kind(item)])
+        write_records(output.path(".jsonl"), accepted)
+        write_records(output.rejects_path(), rejected)
+
+    def dialogues(self, build: Build, shard: int) -> Iterator[Dialogue | Reject]:
+        """Every candidate of a shard, as the dialogue that it became or the reject."""
+        writers = self._writers()
+        corrections = {c.id: c for c in read_corrections(build)}
+        for passage in read_records(build.shard_path("passages", shard), Passage):
+            writer = writers[-1] if passage.drafts else writers[0]
+            yield from written(passage, writer, corrections)
+
+    def _writers(self) -> tuple[Writer, ...]:
+        """The writer, or for `auto` the one for bare passages and the one for human dialogues."""
+        from askqa_builder.writers import open_writer
+
+        names = (self.writer,) if self.writer else ("contrast", "import")
+        return tuple(open_writer(name, self.seed, self.ambiguous_share) for name in names)
+
+
+def written(
+    passage: Passage, writer: Writer, corrections: dict[str, Correction]
+) -> Iterator[Dialogue | Reject]:
+    """Write, build and check the dialogues of one passage."""
+    from askqa_builder import checks
+
+    duplicates = checks.Duplicates()
+    for item in writer.write(passage):
+        if isinstance(item, Reject):
+            yield item
+            continue
+        dialogue = dialogue_of(passage, item, writer.name, writer.version)
+        if isinstance(dialogue, Dialogue) and dialogue.id in corrections:
+            dialogue = _corrected(dialogue, corrections[dialogue.id])
+        if isinstance(dialogue, Dialogue):
+            fault = checks.check(dialogue) or duplicates.check(dialogue)
+            if fault is not None:
+                dialogue = _reject(dialogue.id, *fault, dialogue)
+        yield dialogue
+
+
+def dialogue_of(passage: Passage, draft: Draft, writer: str, version: str) -> Dialogue | Reject:
+    """A draft as a whole dialogue, or a reject when its structure or evidence is wrong."""
+    dialogue_id = f"{passage.id}-{draft.key}"
+    try:
+        return Dialogue(
+            id=dialogue_id,
+            passage_id=passage.id,
+            group=passage.group,
+            title=passage.title,
+            domain=passage.domain,
+            language=passage.language,
+            split=split_of(passage),
+            passage=passage.text,
+            turns=draft.turns,
+            ambiguous=draft.ambiguous,
+            ambiguity_kind=draft.ambiguity_kind,
+            readings=draft.readings,
+            intended=draft.intended,
+            provenance=Provenance(
+                source=passage.source,
+                license=passage.license,
+                writer=writer,
+                writer_version=version,
+                question_ids=draft.question_ids,
+                details=draft.details,
+            ),
+        )
+    except ValidationError as error:
+        return _reject(dialogue_id, "invalid", first_problem(error), draft)
+
+
+def read_corrections(build: Build) -> list[Correction]:
+    """The corrections that people left in the build folder; none where there is no file."""
+    path = build.root / CORRECTIONS
+    return list(read_records(path, Correction)) if path.is_file() else []
+
+
+def _corrected(dialogue: Dialogue, correction: Correction) -> Dialogue | Reject:
+    if correction.reject is not None:
+        return _reject(dialogue.id, "rejected_by_reviewer", correction.reject, dialogue)
+    changes = correction.model_dump(include={"turns", "readings"}, exclude_none=True)
+    details = dialogue.provenance.details | {"corrected": True}
+    fields = dialogue.model_dump() | changes
+    fields["provenance"]["details"] = details
+    try:
+        return Dialogue.model_validate(fields)
+    except ValidationError as error:
+        return _reject(dialogue.id, "invalid_correction", first_problem(error), dialogue)
+
+
+def _reject(record_id: str, reason: str, detail: str, record: Dialogue | Draft) -> Reject:
+    raw = record.model_dump(mode="json", exclude_defaults=True)
+    return Reject(id=record_id, stage="generate", reason=reason, detail=detail, raw=raw)
+
+
+def _kind(dialogue: Dialogue) -> list[str]:
+    if not dialogue.ambiguous:
+        return ["unambiguous"]
+    return ["ambiguous", f"kind:{dialogue.ambiguity_kind}"]
+
+
+def generate(
+    build: Build,
+    settings: GenerateSettings,
+    *,
+    workers: int = 1,
+    progress: Callable[[ShardReport, int], None] = lambda report, total: None,
+) -> Manifest:
+    """Run the offline writers over passages/ and return the manifest of dialogues/."""
+    stage = GenerateStage(settings.writer, settings.seed, settings.ambiguous_share)
+    if settings.count is not None:
+        stage = GenerateStage(
+            stage.writer, stage.seed, stage.ambiguous_share, _limits(stage, build, settings.count)
+        )
+    return run_stage(stage, build, workers=workers, progress=progress)
+
+
+def _limits(stage: GenerateStage, build: Build, count: int) -> dict[int, int]:
+    """Where the first `count` dialogues end: how many of each later shard to accept."""
+    limits: dict[int, int] = {}
+    left = count
+    for shard in range(stage.shards(build)):
+        if left > 0:
+            made = sum(isinstance(item, Dialogue) for item in stage.dialogues(build, shard))
+            if made > left:
+                limits[shard] = left
+            left -= min(made, left)
+        else:
+            limits[shard] = 0
+    return limits
+
+
+def read_dialogues(path: Path) -> Iterator[Dialogue]:
+    """The dialogues of a JSON lines file."""
+    return read_records(path, Dialogue)

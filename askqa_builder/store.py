@@ -1,0 +1,327 @@
+"""The build folder: shards, atomic writes, fingerprints, receipts, manifests.
+
+    passages/00000.jsonl             what a stage made of shard 0 …
+    passages/00000.receipt.json      … and the receipt, written after its files
+    passages/manifest.json           written last: its presence means that the stage is complete
+    rejects/passages-00000.jsonl     what the stage did not use of shard 0
+
+A receipt holds the fingerprint of everything that shaped the shard and the sha256 of each file
+that belongs to it, so a run can tell what is current, what is stale, and what is damaged.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from askqa_builder.errors import BuildError, StorageError
+from askqa_builder.schema import Record
+
+RecordT = TypeVar("RecordT", bound=BaseModel)
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space and run the command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the command again",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "permission denied; choose a folder that you may write to",
+    errno.EPERM: "permission denied; choose a folder that you may write to",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
+}
+
+
+class FileDigest(Record):
+    """Content of one file."""
+
+    sha256: str
+    bytes: int
+
+
+class Receipt(Record):
+    """What a stage made of one shard, and from what."""
+
+    fingerprint: str
+    files: dict[str, FileDigest]
+    """By path relative to the build folder."""
+    counts: dict[str, int]
+
+
+class Manifest(Record):
+    """A finished stage."""
+
+    stage: str
+    shards: int
+    settings: dict[str, JsonValue]
+    counts: dict[str, int]
+
+
+def digest(*parts: JsonValue) -> str:
+    """Hash of JSON values: 32 hex digits, independent of the order of keys."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def sha256_of(path: Path) -> FileDigest:
+    """Digest of a file, read in pieces."""
+    with path.open("rb") as file:
+        return FileDigest(
+            sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=os.fstat(file.fileno()).st_size
+        )
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into one line: where, what, remedy."""
+    try:
+        yield
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0)
+        if remedy is None:
+            raise
+        raise StorageError(f"{path}: {remedy}") from error
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that appears whole or not at all: temporary file, fsync, rename.
+
+    Raises StorageError when the disk is full, read-only, or refuses access.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file atomically."""
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
+def write_records(path: Path, records: Iterable[BaseModel]) -> int:
+    """Write JSON lines atomically; returns how many."""
+    count = 0
+    with atomic_file(path) as file:
+        for record in records:
+            file.write(record.model_dump_json(exclude_defaults=True).encode() + b"\n")
+            count += 1
+    return count
+
+
+def read_records(path: Path, model: type[RecordT]) -> Iterator[RecordT]:
+    """Read JSON lines that `write_records` wrote.
+
+    Raises BuildError naming the line that is not a `model`.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield model.model_validate_json(line)
+            except ValidationError as error:
+                raise BuildError(f"{path}:{number}: {first_problem(error)}") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that pydantic minds, in one line."""
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+class ShardOutput:
+    """Collects the files that a stage writes for one shard."""
+
+    def __init__(self, build: Build, stage: str, shard: int) -> None:
+        self._build, self._stage, self._shard = build, stage, shard
+        self.paths: list[Path] = []
+
+    def path(self, suffix: str) -> Path:
+        """Where to write the shard's file with this suffix (".jsonl", ".parquet")."""
+        path = self._build.shard_path(self._stage, self._shard, suffix)
+        self.paths.append(path)
+        return path
+
+    def rejects_path(self) -> Path:
+        """Where to write the shard's rejects."""
+        path = self._build.rejects_path(self._stage, self._shard)
+        self.paths.append(path)
+        return path
+
+
+class Build:
+    """A build folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # -- paths ---------------------------------------------------------------------------------
+
+    def shard_path(self, stage: str, shard: int, suffix: str = ".jsonl") -> Path:
+        return self.root / stage / f"{shard:05d}{suffix}"
+
+    def rejects_path(self, stage: str, shard: int) -> Path:
+        return self.root / "rejects" / f"{stage}-{shard:05d}.jsonl"
+
+    def _receipt_path(self, stage: str, shard: int) -> Path:
+        return self.shard_path(stage, shard, ".receipt.json")
+
+    def _manifest_path(self, stage: str) -> Path:
+        return self.root / stage / "manifest.json"
+
+    # -- one command at a time -------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep the folder for this command alone; the lock dies with the process.
+
+        Raises BuildError if another command holds it.
+        """
+        path = self.root / ".lock"
+        with storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise BuildError(
+                    f"{self.root}: another command (process {holder}) is at work on this build; "
+                    "wait for it, or choose another --out folder"
+                ) from error
+            with storage_errors(path):
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+            self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        """Remove temporary files of runs that were killed: nobody else holds the lock."""
+        for folder in (self.root, *(p for p in self.root.iterdir() if p.is_dir())):
+            for temporary in folder.glob(".*.tmp"):
+                if temporary.is_dir():
+                    shutil.rmtree(temporary)
+                else:
+                    temporary.unlink(missing_ok=True)
+
+    # -- shards ----------------------------------------------------------------------------------
+
+    def receipt(self, stage: str, shard: int) -> Receipt | None:
+        """The receipt of a shard; None if there is none or it cannot be read."""
+        try:
+            return Receipt.model_validate_json(self._receipt_path(stage, shard).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def current(self, stage: str, shard: int, fingerprint: str) -> Receipt | None:
+        """The receipt, if the shard was made from `fingerprint` and every file is undamaged."""
+        receipt = self.receipt(stage, shard)
+        if receipt is None or receipt.fingerprint != fingerprint:
+            return None
+        return receipt if self._damage(receipt) is None else None
+
+    def verified(self, stage: str, shard: int) -> Receipt:
+        """The receipt of a shard that is to be read.
+
+        Raises BuildError if the shard is missing or a file differs from the receipt.
+        """
+        receipt = self.receipt(stage, shard)
+        if receipt is None:
+            raise BuildError(f"{self.root}: shard {shard} of {stage}/ is missing; {_AGAIN[stage]}")
+        damaged = self._damage(receipt)
+        if damaged is not None:
+            raise BuildError(f"{self.root / damaged}: damaged or changed by hand; {_AGAIN[stage]}")
+        return receipt
+
+    def _damage(self, receipt: Receipt) -> str | None:
+        for name, expected in receipt.files.items():
+            path = self.root / name
+            if not path.is_file() or path.stat().st_size != expected.bytes:
+                return name
+            if sha256_of(path) != expected:
+                return name
+        return None
+
+    @contextmanager
+    def shard(self, stage: str, shard: int, fingerprint: str) -> Iterator[tuple[ShardOutput, Counter[str]]]:
+        """Write one shard: its files, then its receipt with the counts that the caller fills."""
+        output, counts = ShardOutput(self, stage, shard), Counter[str]()
+        yield output, counts
+        files = {str(p.relative_to(self.root)): sha256_of(p) for p in output.paths}
+        receipt = Receipt(fingerprint=fingerprint, files=files, counts=dict(sorted(counts.items())))
+        write_text(self._receipt_path(stage, shard), receipt.model_dump_json(indent=1))
+
+    # -- stages ----------------------------------------------------------------------------------
+
+    def manifest(self, stage: str) -> Manifest | None:
+        """The manifest of a stage; None while the stage is not complete."""
+        try:
+            return Manifest.model_validate_json(self._manifest_path(stage).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def complete(self, stage: str) -> Manifest:
+        """The manifest of a stage that another stands on.
+
+        Raises BuildError if the stage has not been finished.
+        """
+        manifest = self.manifest(stage)
+        if manifest is None:
+            raise BuildError(f"{self.root}: {stage}/ is missing or incomplete; {_AGAIN[stage]}")
+        return manifest
+
+    def open_stage(self, stage: str) -> None:
+        """Mark a stage as being worked on."""
+        with storage_errors(self.root / stage):
+            self._manifest_path(stage).unlink(missing_ok=True)
+
+    def close_stage(
+        self, stage: str, shards: int, settings: Mapping[str, JsonValue], counts: Mapping[str, int]
+    ) -> Manifest:
+        """Drop shards beyond the last one, then write the manifest."""
+        shard = shards
+        while (receipt := self.receipt(stage, shard)) is not None:
+            for name in receipt.files:
+                (self.root / name).unlink(missing_ok=True)
+            self._receipt_path(stage, shard).unlink()
+            shard += 1
+        manifest = Manifest(
+            stage=stage, shards=shards, settings=dict(settings), counts=dict(sorted(counts.items()))
+        )
+        text = manifest.model_dump_json(indent=1)
+        path = self._manifest_path(stage)
+        if not path.is_file() or path.read_text() != text:
+            write_text(path, text)
+        return manifest
+
+
+_AGAIN = {
+    "passages": "run `askqa-build generate` (again)",
+    "dialogues": "run `askqa-build generate` (again)",
+    "speech": "run `askqa-build synthesize` (again)",
+    "release": "run `askqa-build release` (again)",
+}

@@ -58,7 +58,9 @@ class ShardReport:
 
     shard: int
     counts: dict[str, int]
-    reused: bool
+    """Properties of the result, as in the receipt."""
+    work: dict[str, int]
+    """What this run had to do for it; empty if the shard was current."""
 
 
 def run_shard(stage: Stage, root: Path, shard: int) -> ShardReport:
@@ -67,10 +69,10 @@ def run_shard(stage: Stage, root: Path, shard: int) -> ShardReport:
     fingerprint = stage.fingerprint(build, shard)
     receipt = build.current(stage.name, shard, fingerprint)
     if receipt is not None:
-        return ShardReport(shard, receipt.counts, reused=True)
+        return ShardReport(shard, receipt.counts, {})
     with build.shard(stage.name, shard, fingerprint) as (output, counts):
         stage.run(build, shard, output, counts)
-    return ShardReport(shard, dict(counts), reused=False)
+    return ShardReport(shard, dict(counts), dict(output.work))
 
 
 def run_stage(

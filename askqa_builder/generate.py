@@ -55,7 +55,9 @@ def ingest(build: Build, settings: GenerateSettings, progress: Callable[[int], N
         totals.update(f"rejected:{reject.reason}" for reject in rejects)
         progress(len(passages))
     if not totals["passages"]:
-        raise SourceError(f"{', '.join(settings.sources)}: no usable passage; is it the right file?")
+        raise SourceError(
+            f"{', '.join(settings.sources)}: no usable passage; is it the right file?"
+        )
     return build.close_stage("passages", shard + 1, {"sources": list(settings.sources)}, totals)
 
 

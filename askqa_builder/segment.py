@@ -71,5 +71,4 @@ def _cut(sentence: str, max_chars: int) -> list[str]:
     atoms = clauses if len(clauses) > 1 else sentence.split()
     if len(atoms) == 1:  # one endless word: nothing can be cut that a person would read
         return [sentence]
-    halves = _packed([piece for atom in atoms for piece in _cut(atom, max_chars)], max_chars)
-    return halves
+    return _packed([piece for atom in atoms for piece in _cut(atom, max_chars)], max_chars)

@@ -75,7 +75,8 @@ def sha256_of(path: Path) -> FileDigest:
     """Digest of a file, read in pieces."""
     with path.open("rb") as file:
         return FileDigest(
-            sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=os.fstat(file.fileno()).st_size
+            sha256=hashlib.file_digest(file, "sha256").hexdigest(),
+            bytes=os.fstat(file.fileno()).st_size,
         )
 
 
@@ -154,6 +155,8 @@ class ShardOutput:
     def __init__(self, build: Build, stage: str, shard: int) -> None:
         self._build, self._stage, self._shard = build, stage, shard
         self.paths: list[Path] = []
+        self.work: Counter[str] = Counter()
+        """What had to be done (spoken, reused …): told to the user, in no receipt."""
 
     def path(self, suffix: str) -> Path:
         """Where to write the shard's file with this suffix (".jsonl", ".parquet")."""
@@ -267,7 +270,9 @@ class Build:
         return None
 
     @contextmanager
-    def shard(self, stage: str, shard: int, fingerprint: str) -> Iterator[tuple[ShardOutput, Counter[str]]]:
+    def shard(
+        self, stage: str, shard: int, fingerprint: str
+    ) -> Iterator[tuple[ShardOutput, Counter[str]]]:
         """Write one shard: its files, then its receipt with the counts that the caller fills."""
         output, counts = ShardOutput(self, stage, shard), Counter[str]()
         yield output, counts

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from askqa_builder.errors import VoiceError
 from askqa_builder.schema import Speaker, Voice
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+
+ENGINES = ("espeak",)
 
 
 @dataclass(frozen=True)
@@ -47,3 +51,16 @@ class Voices(Protocol):
     def close(self) -> None:
         """Free what the engine holds."""
         ...
+
+
+def open_voices(spec: str) -> Voices:
+    """Start the engine that `--voices NAME[:MODEL]` names.
+
+    Raises VoiceError if the engine is unknown or cannot start.
+    """
+    name, _, model = spec.partition(":")
+    if name == "espeak":
+        from askqa_builder.voices.espeak import EspeakVoices
+
+        return EspeakVoices()
+    raise VoiceError(f"--voices {spec!r}: unknown engine {name!r}; expected one of {list(ENGINES)}")

@@ -1,0 +1,43 @@
+"""Passages are cut where a reader would breathe, and no word is lost."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from askqa_builder.segment import segments, sentences
+
+
+def test_abbreviations_and_initials_do_not_end_a_sentence() -> None:
+    text = (
+        'Dr. Osei met J. R. Hale of the U.S. Army. "Why?" she asked. They left at 5 p.m. No. 3 won.'
+    )
+    assert sentences(text) == [
+        "Dr. Osei met J. R. Hale of the U.S. Army.",
+        '"Why?" she asked.',
+        "They left at 5 p.m.",
+        "No. 3 won.",
+    ]
+
+
+def test_paragraphs_end_a_sentence() -> None:
+    assert sentences("A heading\n\nThe text.") == ["A heading", "The text."]
+
+
+def test_segments_are_of_similar_length() -> None:
+    text = " ".join(f"This is sentence number {i} of the passage." for i in range(20))
+    lengths = [len(piece) for piece in segments(text, 320)]
+    assert max(lengths) <= 320
+    assert min(lengths) > 0.6 * max(lengths)
+
+
+def test_a_long_sentence_is_cut_at_clauses_then_at_words() -> None:
+    clause = "the river rose again and again in that wet year"
+    text = f"{clause}, {clause}, {clause}, {clause}."
+    assert segments(text, 110)[0].endswith(",")
+    assert all(len(piece) <= 20 for piece in segments("word " * 50, 20))
+
+
+@given(st.text(alphabet="ab .,;!?\n\"'DrA1", max_size=400), st.integers(10, 120))
+def test_no_word_is_lost(text: str, limit: int) -> None:
+    assert " ".join(segments(text, limit)).split() == text.split()

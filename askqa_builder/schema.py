@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic.json_schema import models_json_schema
 
 Role = Literal["user", "assistant"]
 Act = Literal["question", "clarifying_question", "clarification", "answer"]
@@ -77,7 +78,9 @@ class Turn(Record):
     @model_validator(mode="after")
     def _role_fits_act(self) -> Self:
         if _SPEAKS[self.act] != self.role:
-            raise ValueError(f"act {self.act!r} belongs to {_SPEAKS[self.act]!r}, not {self.role!r}")
+            raise ValueError(
+                f"act {self.act!r} belongs to {_SPEAKS[self.act]!r}, not {self.role!r}"
+            )
         return self
 
 
@@ -310,6 +313,26 @@ class SpokenDialogue(Record):
         return self
 
 
+PUBLIC_RECORDS: tuple[type[Record], ...] = (
+    Passage,
+    Dialogue,
+    Reject,
+    Correction,
+    Voice,
+    SpokenDialogue,
+)
+"""The records of the files in a build folder; `docs/schema.json` describes them."""
+
+
+def json_schema() -> dict[str, JsonValue]:
+    """JSON Schema (draft 2020-12) of the public records."""
+    _, schema = models_json_schema(
+        [(record, "validation") for record in PUBLIC_RECORDS],
+        title="Records of an askqa_builder build folder",
+    )
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 def _check_structure(
     turns: tuple[Turn, ...],
     ambiguous: bool,
@@ -330,7 +353,9 @@ def _check_structure(
     asked = turns[-2].act == "clarification"
     if ambiguous:
         if not asked:
-            raise ValueError("an ambiguous dialogue ends clarifying_question, clarification, answer")
+            raise ValueError(
+                "an ambiguous dialogue ends clarifying_question, clarification, answer"
+            )
         if kind is None:
             raise ValueError("an ambiguous dialogue needs an ambiguity_kind")
         if len(readings) < 2:

@@ -1,0 +1,69 @@
+"""Makes utterances of what annotators typed: questions and answers fit to be said aloud."""
+
+from __future__ import annotations
+
+import re
+
+from askqa_builder.schema import Question, Reading
+
+_QUOTES = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "`": "'"})
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
+_ASKING = re.compile(
+    r"\b(what|which|who|whom|whose|when|where|why|how)\b"
+    r"|^(is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might|must)\b",
+    re.IGNORECASE,
+)
+# A first word that is written with a small letter even at the start: iPod, eBay.
+_SMALL_START = re.compile(r"[a-z]+[A-Z]")
+
+
+def tidy_question(text: str) -> str:
+    """One line with one final question mark and a capital; empty where nothing is left."""
+    line = " ".join(text.translate(_QUOTES).replace("''", '"').split())
+    line = re.sub(r"\s+([,.;:?!])", r"\1", line).rstrip("?.!,;: ").lstrip("?.!,;: ")
+    return capitalised(line) + "?" if line else ""
+
+
+def is_question(text: str) -> bool:
+    """Whether a text asks: it has a wh-word, or starts with an auxiliary."""
+    return len(text.split()) > 1 and _ASKING.search(text) is not None
+
+
+def tidy_answer(text: str) -> str:
+    """A span as people would say it: no stray marks at its ends, brackets and quotes whole."""
+    line = " ".join(text.translate(_QUOTES).replace("''", '"').split()).strip(" ,;:–—-")
+    for opening, closing in _BRACKETS.items():
+        if line.count(opening) != line.count(closing):
+            line = line.strip(opening + closing + " ")
+    if line.count('"') % 2:
+        line = line.strip('" ')
+    elif line.count('"') == 2 and line[0] == line[-1] == '"':
+        line = line[1:-1]
+    line = re.sub(r"\s+([,.;:?!])", r"\1", line).strip(" ,;:–—")
+    if line.endswith(".") and not re.search(r"(?:\b[A-Za-z]|\b[A-Z][a-z]{1,2})\.$", line):
+        line = line.rstrip(". ")  # the dot of an abbreviation stays: "Inc.", "U.S."
+    return line
+
+
+def said(answer: str) -> str:
+    """An answer as a turn: a capital at its start and a full stop at its end."""
+    return capitalised(answer) + ("" if answer.endswith((".", "?", "!", '."', '!"')) else ".")
+
+
+def capitalised(text: str) -> str:
+    """A capital at the start, unless the first word is written like iPod."""
+    if not text or _SMALL_START.match(text):
+        return text
+    return text[0].upper() + text[1:]
+
+
+def reading_of(question: Question, asked: str) -> Reading:
+    """The reading that a question's annotation gives; evidence is the first answer's exact span."""
+    first = question.answers[0]
+    exact = first.start is not None
+    return Reading(
+        question=asked,
+        answers=tuple(dict.fromkeys(answer.text for answer in question.answers)),
+        evidence=first.text if exact else None,
+        evidence_start=first.start,
+    )

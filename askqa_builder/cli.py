@@ -170,6 +170,39 @@ def release(
         typer.echo(f'load it: datasets.load_dataset("{build / "release"}")')
 
 
+@app.command(epilog="Example: `askqa-build check dialogues.jsonl`, or `askqa-build check build`")
+def check(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE|BUILD", help="JSON lines of dialogues, or a build.")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Run the checks on anyone's dialogues; exit code 1 if one fails."""
+    from askqa_builder import checking
+    from askqa_builder.console import print_counts
+
+    report = checking.check_path(path)
+    if json:
+        typer.echo(report.model_dump_json(indent=1))
+    else:
+        for reject in report.rejects:
+            typer.echo(f"{reject.id}: {reject.reason}: {reject.detail}")
+        print_counts("dialogues", report.counts)
+    if report.rejects:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: `askqa-build demo --out demo`")
+def demo(
+    out: Annotated[Path, typer.Option(metavar="BUILD", help="The build folder.")] = Path("demo"),
+    workers: WorkersOption = None,
+) -> None:
+    """Run the whole pipeline on the bundled passages, offline, in about a minute."""
+    generate(out=out, source=["sample"], shard_size=10, workers=workers)
+    synthesize(out, workers=workers)
+    release(out, version="1.0.0", workers=workers)
+
+
 def main() -> None:
     """Entry point: an error for people is one line and exit code 1; a bug keeps its traceback."""
     try:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from askqa_builder import audio, spoken
 from askqa_builder.schema import Clip, Speaker, Word
-from askqa_builder.segment import MAX_CLIP_S
 from askqa_builder.store import digest
 from askqa_builder.voices import Voices
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SAMPLE_RATE_HZ = 16_000
+SAMPLE_RATE_HZ = audio.SAMPLE_RATE_HZ
 VERSION = (
     1  # of what happens around the engine: raise it when the same speech would give other bytes
 )
@@ -51,14 +50,13 @@ def make_clip(engine: Voices, text: str, speaker: Speaker) -> tuple[Clip, bytes]
     spoken_text = " ".join(unit.spoken for unit in units if unit.spoken)
     speech = engine.speak(spoken_text, speaker)
     samples, offset_s = audio.trim_silence(speech.samples, speech.sample_rate_hz)
+    fault = audio.fault(samples, speech.sample_rate_hz, spoken_text)
+    if fault is not None:
+        reason, _, detail = fault.partition(": ")
+        raise ClipFault(reason, f"{detail}: {text[:80]!r}")
     samples = audio.resample(samples, speech.sample_rate_hz, SAMPLE_RATE_HZ)
     samples = audio.normalise_loudness(samples, SAMPLE_RATE_HZ)
-    duration_s = len(samples) / SAMPLE_RATE_HZ
-    if duration_s > MAX_CLIP_S:
-        raise ClipFault("too_long", f"{duration_s:.1f} s, at most {MAX_CLIP_S:.0f}: {text[:80]!r}")
-    fault = audio.fault(samples, SAMPLE_RATE_HZ, spoken_text)
-    if fault is not None:
-        raise ClipFault("bad_clip", f"{fault}: {text[:80]!r}")
+    duration_s = audio.duration_s(samples, SAMPLE_RATE_HZ)
     clip = Clip(
         key=clip_key(text, speaker),
         text=text,

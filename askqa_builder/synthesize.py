@@ -184,7 +184,7 @@ class Studio:
             try:
                 return [self._say("narrator", s, narrator) for s in segments(passage, chars)]
             except ClipFault as fault:
-                if fault.reason != "too_long" or chars < 40:
+                if fault.reason != "over_30_s" or chars < 40:
                     raise
                 chars = chars * 3 // 4  # a slow voice, or many numbers: cut finer
 

@@ -29,7 +29,7 @@ def _value(dtype: str) -> Features:
 
 
 _STRING, _BOOL = _value("string"), _value("bool")
-_INT, _FLOAT = _value("int32"), _value("float32")
+_INT, _FLOAT = _value("int32"), _value("float64")
 _AUDIO: Features = {"sampling_rate": SAMPLE_RATE_HZ, "_type": "Audio"}
 _WORDS = [{"text": _STRING, "start": _FLOAT, "end": _FLOAT}]
 _SPEAKER: Features = {

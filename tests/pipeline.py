@@ -1,0 +1,56 @@
+"""Running the real command line, for tests that follow data through the whole pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The command line as a user has it, run with this interpreter."""
+    return [sys.executable, "-m", "askqa_builder", *map(str, arguments)]
+
+
+def askqa(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; the exit code must be `code`."""
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def one_line(*arguments: str | Path) -> str:
+    """Run a command that must fail with one clear line and no traceback; returns the line."""
+    error = askqa(*arguments, code=1).stderr.strip()
+    assert len(error.splitlines()) == 1, error
+    return error
+
+
+def killed(after_s: float, *arguments: str | Path) -> bool:
+    """Start a command and kill it, workers and all; False if it had already ended well."""
+    process = subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(timeout=after_s) != 0
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        time.sleep(0.05)  # the workers' files are closed by the kernel a moment later
+        return True
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Hash of every file below a folder by its relative path; the lock file left out."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }

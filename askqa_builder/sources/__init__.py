@@ -1,6 +1,7 @@
 """Where passages come from: one small reader per kind of input.
 
     squad:FILE        SQuAD v1.1 / v2.0 JSON, Spoken-SQuAD's files
+    world:N           a closed synthetic world of our own, N stories with their dialogues
     sample            the passages that come with the package
 
 A source yields passages and rejects, one after the other: what came in is accepted or told.
@@ -15,13 +16,16 @@ from askqa_builder.schema import Passage
 from askqa_builder.sources.common import SourceItem
 from askqa_builder.sources.sample import read_sample
 from askqa_builder.sources.squad import read_squad
+from askqa_builder.sources.world import FORM as WORLD_FORM
+from askqa_builder.sources.world import read_world
 
 SOURCES: dict[str, Callable[[str], Iterator[SourceItem]]] = {
     "squad": read_squad,
+    "world": read_world,
 }
 """Scheme of a spec → its reader, which gets what follows the colon."""
 
-FORMS = ("squad:FILE", "sample")
+FORMS = ("squad:FILE", WORLD_FORM, "sample")
 """Every spec that `open_source` understands, as it is written in messages and help."""
 
 

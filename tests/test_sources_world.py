@@ -11,8 +11,10 @@ from string import Formatter
 
 import pytest
 
+from askqa_builder.checks import check
 from askqa_builder.errors import SettingsError
-from askqa_builder.schema import AMBIGUITY_KINDS, Draft, Passage
+from askqa_builder.generate import dialogue_of
+from askqa_builder.schema import AMBIGUITY_KINDS, Dialogue, Draft, Passage
 from askqa_builder.sources import open_source
 from askqa_builder.sources.world import World, make_passage, parse_world
 from askqa_builder.sources.world.frames import FRAMES
@@ -93,6 +95,15 @@ def test_a_vague_question_is_answered_exactly_where_one_reading_is_left() -> Non
     assert sum(surfaces[True][s] for s in shared) > 0.95 * surfaces[True].total()
     assert set(forms) == {"asks", "vague", "resolved", "specific", "follow_up"}
     assert forms["vague"] + forms["resolved"] > forms["specific"] + forms["follow_up"]
+
+
+@pytest.mark.parametrize("spec", ["world:400", "world:200,facts=9,dialogues=4,seed=5"])
+def test_every_dialogue_passes_the_checks_for_machine_writing(spec: str) -> None:
+    for passage in stories(spec):
+        for draft in passage.drafts:
+            dialogue = dialogue_of(passage, draft, "world", "1")
+            assert isinstance(dialogue, Dialogue)
+            assert check(dialogue) is None, dialogue.turns
 
 
 def test_no_earlier_turn_gives_the_meaning_of_an_ambiguous_question_away() -> None:

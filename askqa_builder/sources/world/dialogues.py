@@ -8,8 +8,8 @@ from askqa_builder.schema import Draft, Reading, Turn
 from askqa_builder.sources.world.story import THINGS, Fact, Story
 from askqa_builder.sources.world.words import CLARIFYING, COUNTS, FOLLOW_UPS, REPLIES, SLOTS
 
-_FORMS = {"vague": 9, "resolved": 5, "specific": 4, "follow_up": 2}
-"""How often each form of an unambiguous dialogue is tried; the first two look ambiguous."""
+_FORMS = {"vague": 9, "resolved": 12, "specific": 4, "follow_up": 2}
+"""How often each form of an unambiguous dialogue is tried; the first two look like ambiguous ones."""
 
 
 def make_drafts(
@@ -66,12 +66,18 @@ def _settles(clue: Fact, fact: Fact, other: Fact) -> bool:
     return slot == "who" or "who" not in clue.slots
 
 
-def _history(story: Story, most: int, fact: Fact, *, vague: bool) -> list[Fact]:
-    """Choose earlier turns, such that a vague question about `fact` gets no hint from them."""
+def _history(story: Story, most: int, asked: list[Fact], *, vague: bool) -> list[Fact]:
+    """Choose earlier turns that say no answer to what is `asked`, and hint at none if `vague`."""
+    fact = asked[0]
     count = min(most, story.rng.choice((0, 0, 0, 1, 1, 2)))
     if not count:
         return []
-    free = [other for other in story.facts if other is not fact]
+    free = [
+        other
+        for other in story.facts
+        if other not in asked
+        and not any(one.value in f"{other.question} {other.value}" for one in asked)
+    ]
     if vague:
         barred: set[str] = set()
         if fact.frame.vary:
@@ -94,7 +100,7 @@ def _ask_back(
     facts = pair if story.rng.random() < 0.5 else pair[::-1]
     a, b = (story.fill(fact.option.which, fact.slots) for fact in facts)
     named = a if facts[0] is meant else b
-    history = _history(story, most_history, meant, vague=True)
+    history = _history(story, most_history, pair, vague=True)
     vague = story.fill(story.pick(meant.frame.vague), meant.slots)
     clarifying = story.pick(CLARIFYING).format(a=a, b=b, A=_capital(a))
     reply = story.pick(REPLIES).format(a=named, A=_capital(named))
@@ -124,7 +130,7 @@ def _answer_at_once(
     vague: the thing is said once. resolved: it is said twice, and `clue` settles which.
     specific: the question itself says which. follow_up: it asks the same of the other.
     """
-    history = [clue] if clue else _history(story, most_history, fact, vague=form == "vague")
+    history = [clue] if clue else _history(story, most_history, [fact], vague=form == "vague")
     if form == "specific":
         question = fact.question
     elif form == "follow_up":

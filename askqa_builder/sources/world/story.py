@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from askqa_builder.schema import AMBIGUITY_KINDS
 from askqa_builder.sources.world.frames import FRAMES
 from askqa_builder.sources.world.words import (
+    COUNTS,
     JOINED,
     MEN,
     SLOTS,
@@ -136,19 +137,24 @@ def _draw(story: Story, frame: Frame, count: int) -> list[Fact]:
         options = [(option, shared) for option in frame.options]
     else:
         options = [(rng.choice(frame.options), shared)]
-    values: list[str] = []
-    for option, _ in options:
-        pool = story.others if option.value == "name" else VALUES[option.value]
-        value = rng.choice(pool)
-        while value in values:
-            value = rng.choice(pool)
-        values.append(value)
+    # Questions of a pair are worded alike: nothing but what they ask about tells them apart.
+    wording = 0 if story.plain else rng.randrange(2)
+    pools = [story.others if o.value == "name" else VALUES[o.value] for o, _ in options]
+    values = [rng.choice(pool) for pool in pools]
+    while count == 2 and _core(values[0]) == _core(values[1]):
+        values[1] = rng.choice(pools[1])
     if frame.rising:
         values.sort(key=VALUES[options[0][0].value].index)
     return [
-        Fact(frame, option, slots, value, story.fill(story.pick(option.ask), slots))
+        Fact(frame, option, slots, value, story.fill(option.ask[wording % len(option.ask)], slots))
         for (option, slots), value in zip(options, values, strict=True)
     ]
+
+
+def _core(value: str) -> str:
+    """Return what must differ between two answers: of 'six miles' and 'six hours', the number."""
+    number = value.split()[0]
+    return number if number in COUNTS else value
 
 
 def _narrate(story: Story, block: list[Fact]) -> None:

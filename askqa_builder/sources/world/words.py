@@ -22,7 +22,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "season": ("spring", "summer", "autumn", "winter"),
     "furniture": ("table", "chair", "box", "door"),
     "vehicle": ("boat", "bus", "train"),
-    "fruit": ("apple", "lemon", "melon", "pear"),
+    "fruit": ("plum", "lemon", "melon", "pear"),
     "way": ("by bus", "by bike", "on foot"),
 }
 """What a story draws its places, days … from; `who` and `name` follow from the people."""

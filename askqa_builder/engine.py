@@ -21,7 +21,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from askqa_builder.errors import BuildError, SettingsError
-from askqa_builder.store import Build, Manifest, ShardOutput
+from askqa_builder.store import Build, Manifest, ShardOutput, digest
 
 SHARDS_PER_WORKER = 16
 """A worker is replaced after so many shards: native libraries leak a little."""
@@ -43,8 +43,15 @@ class Stage(Protocol):
         """How many shards there are to make."""
         ...
 
+    def inputs(self, build: Build, shard: int) -> dict[str, str]:
+        """sha256 of every file of the build that the shard is made from, by its name.
+
+        Raises BuildError if one is missing or damaged.
+        """
+        ...
+
     def fingerprint(self, build: Build, shard: int) -> str:
-        """Digest of everything that shapes this shard's output."""
+        """Digest of everything else that shapes the output: settings, prompts, versions."""
         ...
 
     def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:
@@ -66,11 +73,12 @@ class ShardReport:
 def run_shard(stage: Stage, root: Path, shard: int) -> ShardReport:
     """Make one shard unless it is current."""
     build = Build(root)
-    fingerprint = stage.fingerprint(build, shard)
+    inputs = stage.inputs(build, shard)
+    fingerprint = digest(stage.fingerprint(build, shard), dict(inputs))
     receipt = build.current(stage.name, shard, fingerprint)
     if receipt is not None:
         return ShardReport(shard, receipt.counts, {})
-    with build.shard(stage.name, shard, fingerprint) as (output, counts):
+    with build.shard(stage.name, shard, fingerprint, inputs) as (output, counts):
         stage.run(build, shard, output, counts)
     return ShardReport(shard, dict(counts), dict(output.work))
 

@@ -121,10 +121,12 @@ class GenerateStage:
     def shards(self, build: Build) -> int:
         return build.complete("passages").shards
 
+    def inputs(self, build: Build, shard: int) -> dict[str, str]:
+        return build.inputs("passages", shard)
+
     def fingerprint(self, build: Build, shard: int) -> str:
         from askqa_builder import checks
 
-        passages = build.verified("passages", shard)
         corrections = build.root / CORRECTIONS
         return digest(
             _VERSION,
@@ -133,7 +135,6 @@ class GenerateStage:
             self.settings(),
             self.limits.get(shard),
             sha256_of(corrections).sha256 if corrections.is_file() else None,
-            {name: file.sha256 for name, file in passages.files.items()},
         )
 
     def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:

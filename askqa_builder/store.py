@@ -51,8 +51,10 @@ class Receipt(Record):
     """What a stage made of one shard, and from what."""
 
     fingerprint: str
+    inputs: dict[str, str]
+    """sha256 of each file of the build that it was made from."""
     files: dict[str, FileDigest]
-    """By path relative to the build folder."""
+    """By path relative to the build folder, as in `inputs`."""
     counts: dict[str, int]
 
 
@@ -269,16 +271,45 @@ class Build:
                 return name
         return None
 
+    def check_fresh(self, stage: str) -> None:
+        """Raise BuildError if a shard was made from files that have changed since."""
+        latest: dict[str, str] = {}
+        for shard in range(self.complete(stage).shards):
+            for name, sha256 in self.verified(stage, shard).inputs.items():
+                if name not in latest:
+                    latest.update(self._latest(Path(name).parent.name))
+                if latest.get(name) != sha256:
+                    raise BuildError(
+                        f"{self.root}: shard {shard} of {stage}/ is stale: {name} has changed; "
+                        f"{_AGAIN[stage]}"
+                    )
+
+    def _latest(self, stage: str) -> dict[str, str]:
+        receipts = (self.receipt(stage, shard) for shard in range(self.complete(stage).shards))
+        return {n: f.sha256 for r in receipts if r is not None for n, f in r.files.items()}
+
     @contextmanager
     def shard(
-        self, stage: str, shard: int, fingerprint: str
+        self, stage: str, shard: int, fingerprint: str, inputs: Mapping[str, str] | None = None
     ) -> Iterator[tuple[ShardOutput, Counter[str]]]:
         """Write one shard: its files, then its receipt with the counts that the caller fills."""
         output, counts = ShardOutput(self, stage, shard), Counter[str]()
         yield output, counts
-        files = {str(p.relative_to(self.root)): sha256_of(p) for p in output.paths}
-        receipt = Receipt(fingerprint=fingerprint, files=files, counts=dict(sorted(counts.items())))
+        receipt = Receipt(
+            fingerprint=fingerprint,
+            inputs=dict(inputs or {}),
+            files={str(p.relative_to(self.root)): sha256_of(p) for p in output.paths},
+            counts=dict(sorted(counts.items())),
+        )
         write_text(self._receipt_path(stage, shard), receipt.model_dump_json(indent=1))
+
+    def inputs(
+        self, stage: str, shard: int, suffixes: Iterable[str] = (".jsonl",)
+    ) -> dict[str, str]:
+        """sha256 of the named files of another stage's shard, which must be whole."""
+        files = self.verified(stage, shard).files
+        names = [str(self.shard_path(stage, shard, s).relative_to(self.root)) for s in suffixes]
+        return {name: files[name].sha256 for name in names}
 
     # -- stages ----------------------------------------------------------------------------------
 

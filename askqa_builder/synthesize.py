@@ -71,19 +71,16 @@ class SynthesizeStage:
     def shards(self, build: Build) -> int:
         return build.complete("dialogues").shards
 
+    def inputs(self, build: Build, shard: int) -> dict[str, str]:
+        return build.inputs("dialogues", shard)
+
     def fingerprint(self, build: Build, shard: int) -> str:
-        engines = {role: engine_of(spec) for role, spec in self._specs().items()}
-        dialogues = build.shard_path("dialogues", shard)
-        receipt = build.verified("dialogues", shard)
+        engines = [engine_of(spec) for spec in self._specs().values()]
         return digest(
             VERSION,
             self.settings(),
-            {role: [e.name, e.model, e.version] for role, e in engines.items()},
-            {
-                role: digest(*(v.model_dump(mode="json") for v in e.voices()))
-                for role, e in engines.items()
-            },
-            receipt.files[str(dialogues.relative_to(build.root))].sha256,
+            [[e.name, e.model, e.version] for e in engines],
+            [[voice.model_dump(mode="json") for voice in e.voices()] for e in engines],
         )
 
     def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:

@@ -42,6 +42,9 @@ class Squares:
     def shards(self, build: Build) -> int:
         return self.total
 
+    def inputs(self, build: Build, shard: int) -> dict[str, str]:
+        return {}
+
     def fingerprint(self, build: Build, shard: int) -> str:
         return digest("squares", shard, self.salt)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from askqa_builder.config import ReleaseSettings
 from askqa_builder.release.rows import CONFIGS, DEFAULT_CONFIG
 from askqa_builder.store import write_text
 
+if TYPE_CHECKING:
+    from askqa_builder.release.folder import ReleaseManifest
 
-def write_card(folder: Path, manifest: dict[str, Any], settings: ReleaseSettings) -> None:
+
+def write_card(folder: Path, manifest: ReleaseManifest, settings: ReleaseSettings) -> None:
     """Write README.md into the release folder."""
     import yaml
 
@@ -20,12 +23,12 @@ def write_card(folder: Path, manifest: dict[str, Any], settings: ReleaseSettings
             **({"default": True} if config == DEFAULT_CONFIG else {}),
             "data_files": [
                 {"split": split, "path": f"{config}/{split}-*.parquet"}
-                for split in manifest["rows"][config]
+                for split in manifest.rows[config]
             ],
         }
         for config in CONFIGS
     ]
-    front = {"license": manifest["license"], "language": ["en"], "configs": configs}
+    front = {"license": manifest.license, "language": ["en"], "configs": configs}
     write_text(
         folder / "README.md",
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n"

@@ -1,34 +1,47 @@
 """Stage 3b: the release folder as it is published; it appears whole or not at all.
 
 release/
-  README.md                     the card
+  README.md                       the card
+  CHANGELOG.md                    what each version changed, newest first
   <config>/<split>-00000.parquet
-  manifest.json                 written last: versions, counts, sha256 of every file
+  index/                          ids and hashes of this and all earlier releases
+  manifest.json                   written last: version, counts, sha256 of every file
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from askqa_builder import __version__
 from askqa_builder.config import ReleaseSettings
 from askqa_builder.engine import ShardReport, run_stage
 from askqa_builder.errors import ReleaseError
 from askqa_builder.release.card import write_card
+from askqa_builder.release.diff import Diff, check_step, compare, parse_version, summary
+from askqa_builder.release.index import HISTORY, read_history, read_index, write_history
+from askqa_builder.release.licences import licence_for
 from askqa_builder.release.parts import ReleaseStage
-from askqa_builder.release.rows import CONFIGS
+from askqa_builder.release.rows import CONFIGS, FEATURES
 from askqa_builder.schema import SPLITS, Record
-from askqa_builder.store import Build, FileDigest, sha256_of, storage_errors, write_text
+from askqa_builder.store import (
+    Build,
+    FileDigest,
+    Manifest,
+    first_problem,
+    sha256_of,
+    storage_errors,
+    write_text,
+)
 
 MANIFEST = "manifest.json"
-_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+CHANGELOG = "CHANGELOG.md"
 
 
 class ReleaseManifest(Record):
@@ -47,6 +60,8 @@ class ReleaseManifest(Record):
     """Hours of distinct audio: each narration counted once."""
     stages: dict[str, JsonValue]
     """Settings and counts of the stages before, rejects among them."""
+    features: dict[str, Any]
+    """Columns by config, as `datasets` describes them."""
     files: dict[str, FileDigest]
     """By path relative to the release folder."""
 
@@ -56,54 +71,104 @@ def release(
     settings: ReleaseSettings,
     version: str,
     *,
+    previous: Path | None = None,
     workers: int = 1,
     progress: Callable[[ShardReport, int], None] = lambda report, total: None,
 ) -> ReleaseManifest:
-    """Make release/ from speech/. Raises ReleaseError if it may not be made."""
-    if not _VERSION.fullmatch(version):
-        raise ReleaseError(f"--version {version!r}: give MAJOR.MINOR.PATCH, such as 1.0.0")
+    """Make release/ from speech/.
+
+    `previous` is the folder of the release that this one follows; by default the one that lies
+    in the build. Raises ReleaseError if the release may not be made, and BuildError if what it
+    is made from is missing, stale or damaged.
+    """
+    parse_version(version)
+    for stage in ("dialogues", "speech"):
+        build.check_fresh(stage)
     parts = run_stage(ReleaseStage(), build, workers=workers, progress=progress)
-    rows: dict[str, dict[str, int]] = {
-        config: {
-            split: parts.counts[f"rows:{config}:{split}"]
-            for split in SPLITS
-            if parts.counts.get(f"rows:{config}:{split}")
-        }
-        for config in CONFIGS
-    }
-    if not rows["dialogues"]:
+    if not parts.counts:
         raise ReleaseError(f"{build.root}: nothing to release: no dialogue was spoken")
-    stages = {name: build.complete(name) for name in ("passages", "dialogues", "speech")}
-    folder = build.root / "release"
-    fresh = build.root / ".release.tmp"
+    folder, fresh = build.root / "release", build.root / ".release.tmp"
     with storage_errors(fresh):
         _restore(folder)
+        if previous is None and (folder / MANIFEST).is_file():
+            previous = folder
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         files = _link_parts(build, parts.shards, fresh)
-        manifest = ReleaseManifest(
-            version=version,
-            name=settings.name,
-            license=settings.license or "cc-by-sa-4.0",
-            made_with=f"askqa_builder {__version__}",
-            rows=rows,
-            hours={
-                split: round(parts.counts[f"milliseconds:{split}"] / 3_600_000, 3)
-                for split in rows["dialogues"]
-            },
-            hours_spoken=round(stages["speech"].counts["milliseconds"] / 3_600_000, 3),
-            stages={
-                name: {"settings": m.settings, "counts": dict(m.counts)}
-                for name, m in stages.items()
-            },
-            files={},
-        )
-        write_card(fresh, manifest.model_dump(), settings)
-        files["README.md"] = sha256_of(fresh / "README.md")
+        manifest = _manifest(build, settings, version, parts)
+        _write_history(fresh, manifest, previous)
+        changes = _changes(previous, fresh, manifest)
+        write_text(fresh / CHANGELOG, _changelog(previous, manifest, changes))
+        write_card(fresh, manifest, settings)
+        for path in sorted(fresh.rglob("*")):
+            name = path.relative_to(fresh).as_posix()
+            if path.is_file() and name != MANIFEST and name not in files:
+                files[name] = sha256_of(path)
         manifest = manifest.model_copy(update={"files": dict(sorted(files.items()))})
         write_text(fresh / MANIFEST, manifest.model_dump_json(indent=1))
         _swap(fresh, folder)
     return manifest
+
+
+def _manifest(
+    build: Build, settings: ReleaseSettings, version: str, parts: Manifest
+) -> ReleaseManifest:
+    counts = parts.counts
+    rows: dict[str, dict[str, int]] = {
+        config: {s: counts[f"rows:{config}:{s}"] for s in SPLITS if f"rows:{config}:{s}" in counts}
+        for config in CONFIGS
+    }
+    stages = {name: build.complete(name) for name in ("passages", "dialogues", "speech")}
+    accepted = stages["speech"].counts.get("accepted", 0)
+    if sum(rows["dialogues"].values()) != accepted:
+        raise ReleaseError(
+            f"{build.root}: {accepted} dialogues were spoken but {sum(rows['dialogues'].values())} "
+            "packaged; delete parts/ and run askqa-build release again"
+        )
+    licences = [n.removeprefix("license:") for n in counts if n.startswith("license:")]
+    return ReleaseManifest(
+        version=version,
+        name=settings.name,
+        license=licence_for(licences, settings.license),
+        made_with=f"askqa_builder {__version__}",
+        rows=rows,
+        hours={s: round(counts[f"milliseconds:{s}"] / 3_600_000, 3) for s in rows["dialogues"]},
+        hours_spoken=round(stages["speech"].counts["milliseconds"] / 3_600_000, 3),
+        stages={
+            name: {"settings": m.settings, "counts": dict(m.counts)} for name, m in stages.items()
+        },
+        features=FEATURES,
+        files={},
+    )
+
+
+def _write_history(fresh: Path, manifest: ReleaseManifest, previous: Path | None) -> None:
+    """Every passage of this and all earlier releases, with the split that it had first."""
+    history = read_history(previous)
+    for split, row in read_index(fresh):
+        history.setdefault(row["passage"], (split, manifest.version))
+    write_history(fresh / HISTORY, history)
+
+
+def _changes(previous: Path | None, fresh: Path, manifest: ReleaseManifest) -> Diff | None:
+    """Compare with the release before; raises ReleaseError if the version does not follow."""
+    # the comparison reads manifests; this one is written for good at the very end
+    write_text(fresh / MANIFEST, manifest.model_dump_json(indent=1))
+    changes = compare(previous or fresh, fresh)
+    check_step(changes)
+    (fresh / MANIFEST).unlink()
+    return changes if previous is not None else None
+
+
+def _changelog(previous: Path | None, manifest: ReleaseManifest, changes: Diff | None) -> str:
+    title = "# Changelog\n"
+    if changes is None or previous is None:
+        rows = sum(manifest.rows["dialogues"].values())
+        return f"{title}\n## {manifest.version}\n\n- First release: {rows:,} dialogues.\n"
+    earlier = (previous / CHANGELOG).read_text().removeprefix(title)
+    if changes.old == changes.new:
+        return title + earlier
+    return f"{title}\n## {manifest.version}\n\n- {summary(changes).capitalize()}.\n{earlier}"
 
 
 def read_manifest(folder: Path) -> ReleaseManifest:
@@ -111,7 +176,10 @@ def read_manifest(folder: Path) -> ReleaseManifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise ReleaseError(f"{folder}: no {MANIFEST}, so no whole release; run askqa-build release")
-    return ReleaseManifest.model_validate_json(path.read_bytes())
+    try:
+        return ReleaseManifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ReleaseError(f"{path}: not a release manifest: {first_problem(error)}") from error
 
 
 def _link_parts(build: Build, parts: int, folder: Path) -> dict[str, FileDigest]:

@@ -15,6 +15,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from askqa_builder.clips import ClipShard
+from askqa_builder.release.index import FOLDER as INDEX
+from askqa_builder.release.index import index_row, index_schema
 from askqa_builder.release.rows import CONFIGS, ROWS, Row, arrow_schema
 from askqa_builder.schema import SPLITS, Split, SpokenDialogue
 from askqa_builder.store import Build, ShardOutput, atomic_file, digest, read_records
@@ -38,12 +40,15 @@ class ReleaseStage:
     def shards(self, build: Build) -> int:
         return len(part_ranges(build))
 
+    def inputs(self, build: Build, shard: int) -> dict[str, str]:
+        shards = part_ranges(build)[shard]
+        files = [build.inputs("speech", index, (".jsonl", ".parquet")) for index in shards]
+        return {name: sha256 for shard_files in files for name, sha256 in shard_files.items()}
+
     def fingerprint(self, build: Build, shard: int) -> str:
         import pyarrow as pa
 
-        receipts = [build.verified("speech", i) for i in part_ranges(build)[shard]]
-        files = [f.sha256 for receipt in receipts for f in receipt.files.values()]
-        return digest(VERSION, pa.__version__, *files)
+        return digest(VERSION, pa.__version__)
 
     def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:
         speech = part_ranges(build)[shard]
@@ -53,7 +58,7 @@ class ReleaseStage:
                 (config, split): stack.enter_context(
                     _TableWriter(output.path(f".{config}.{split}.parquet"), config)
                 )
-                for config in CONFIGS
+                for config in (*CONFIGS, INDEX)
                 for split in SPLITS
                 if present[split]
             }
@@ -65,6 +70,8 @@ class ReleaseStage:
                         for row in ROWS[config](spoken, clips):
                             tables[config, split].add(row)
                             counts[f"rows:{config}:{split}"] += 1
+                    tables[INDEX, split].add(index_row(spoken, clips))
+                    counts[f"license:{spoken.dialogue.provenance.license}"] += 1
                     counts[f"milliseconds:{split}"] += sum(
                         round(clip.duration_s * 1000)
                         for clip in (*spoken.narration, *(turn.clip for turn in spoken.turns))
@@ -99,7 +106,8 @@ class _TableWriter:
     """Appends rows to an atomically written parquet file, a bounded row group at a time."""
 
     def __init__(self, path: Any, config: str) -> None:
-        self._path, self._schema = path, arrow_schema(config)
+        self._path = path
+        self._schema = index_schema() if config == INDEX else arrow_schema(config)
         self._rows: list[Row] = []
         self._bytes = 0
         self._stack = ExitStack()
@@ -122,10 +130,13 @@ class _TableWriter:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if error is None:
-            self._flush()
+        # a writer that is left open would complain later, about a file that is gone
+        with self._stack:
+            if error is None:
+                self._flush()
             self._writer.close()
-        self._stack.__exit__(kind, error, trace)
+            if error is not None:
+                raise error
 
     def add(self, row: Row) -> None:
         self._rows.append(row)
@@ -156,5 +167,6 @@ def _columns(schema: Any) -> list[str]:
 
 
 def _audio_bytes(row: Row) -> int:
-    clips = [*row.get("narration", ()), *row.get("turns", ())] if "turns" in row else [row]
-    return sum(len(clip["audio"]["bytes"]) for clip in clips if "audio" in clip)
+    clips = [row, *row.get("narration", ()), *row.get("turns", ())]
+    sounds = (clip.get("audio") for clip in clips)
+    return sum(len(sound["bytes"]) for sound in sounds if isinstance(sound, dict))

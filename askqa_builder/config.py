@@ -50,6 +50,8 @@ class ReleaseSettings(_Section):
 
     name: str = "askqa"
     title: str = "ASK-QA"
+    repo: str | None = None
+    """Hub id under which it is to be published, for the card's examples."""
     card: str = "default"
     """Template of the card: a name in data_cards/, or the path of a file of one's own."""
     license: str | None = None

@@ -1,36 +1,213 @@
-"""The data set's card: README.md with the YAML front matter that `datasets` and the Hub read."""
+"""The data set's card: README.md, from a template in data_cards/ and the release's own figures.
+
+Text that comes from passages is untrusted: it appears only inside fences that it cannot close,
+or on one line with everything escaped that means something in Markdown or HTML.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from askqa_builder.config import ReleaseSettings
-from askqa_builder.release.rows import CONFIGS, DEFAULT_CONFIG
+from askqa_builder.errors import ReleaseError
+from askqa_builder.release.plots import draw
+from askqa_builder.release.rows import CONFIGS, DEFAULT_CONFIG, FEATURES
+from askqa_builder.release.stats import Statistics, statistics
 from askqa_builder.store import write_text
 
 if TYPE_CHECKING:
     from askqa_builder.release.folder import ReleaseManifest
 
+CARD = "README.md"
+_CITATION = """@inproceedings{damsel2025,
+  title     = {Data-Centric Improvements for Enhancing Multi-Modal Understanding in Spoken
+               Conversation Modeling},
+  booktitle = {Findings of the Association for Computational Linguistics: ACL 2025},
+  note      = {arXiv 2412.15995},
+  year      = {2025}
+}"""
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+
 
 def write_card(folder: Path, manifest: ReleaseManifest, settings: ReleaseSettings) -> None:
-    """Write README.md into the release folder."""
+    """Write README.md and its pictures into the release folder.
+
+    Raises ReleaseError if the template does not exist or cannot be filled in.
+    """
+    counted = statistics(folder)
+    text = _body(folder, manifest, settings, counted, draw(counted, folder))
+    write_text(folder / CARD, f"---\n{_front_matter(folder, manifest, settings)}---\n\n{text}\n")
+
+
+def _body(
+    folder: Path,
+    manifest: ReleaseManifest,
+    settings: ReleaseSettings,
+    counted: Statistics,
+    pictures: Mapping[str, str],
+) -> str:
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined)
+    filters: dict[str, Callable[[Any], str]] = {
+        "n": lambda number: f"{number:,}",
+        "hours": lambda number: f"{number:.2f}",
+        "counted": _counted,
+        "line": _line,
+        "fenced": _fenced,
+    }
+    environment.filters |= filters
+    path = template_path(settings.card)
+    try:
+        text = environment.from_string(path.read_text()).render(
+            settings=settings,
+            manifest=manifest,
+            statistics=counted,
+            pictures=pictures,
+            example=_example(folder),
+            rejects=_rejects(manifest),
+            engines={name.split()[0] for name in counted.engines},
+            repo=settings.repo or "NAME/SET",
+            citation=_CITATION,
+        )
+    except TemplateError as error:
+        raise ReleaseError(f"{path}: the card's template cannot be filled in: {error}") from error
+    return re.sub(r"\| *\n\n+(?=\|)", "|\n", text)  # rows of a table follow each other
+
+
+def template_path(name: str) -> Path:
+    """The file of a card template: a name in data_cards/, or a path."""
+    package = Path(__file__).parent.parent
+    for folder in (package / "data" / "data_cards", package.parent / "data_cards"):
+        if (folder / f"{name}.md").is_file():
+            return folder / f"{name}.md"
+    if Path(name).is_file():
+        return Path(name)
+    raise ReleaseError(f"--card {name!r}: no such template in data_cards/, and no such file")
+
+
+def _front_matter(folder: Path, manifest: ReleaseManifest, settings: ReleaseSettings) -> str:
     import yaml
 
-    configs = [
-        {
-            "config_name": config,
-            **({"default": True} if config == DEFAULT_CONFIG else {}),
-            "data_files": [
-                {"split": split, "path": f"{config}/{split}-*.parquet"}
-                for split in manifest.rows[config]
-            ],
+    rows = sum(manifest.rows["dialogues"].values())
+    size = next((name for limit, name in _SIZES if rows < limit), "n>10M")
+    front = {
+        "pretty_name": settings.title,
+        "license": manifest.license,
+        "language": ["en"],
+        "task_categories": ["question-answering", "automatic-speech-recognition"],
+        "tags": ["spoken-qa", "clarifying-questions", "ambiguity", "synthetic-speech", "askqa"],
+        "size_categories": [size],
+        "configs": [_config(folder, config, manifest) for config in CONFIGS],
+        "dataset_info": [_dataset_info(folder, config, manifest) for config in CONFIGS],
+    }
+    return yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+
+
+def _config(folder: Path, config: str, manifest: ReleaseManifest) -> dict[str, Any]:
+    return {
+        "config_name": config,
+        **({"default": True} if config == DEFAULT_CONFIG else {}),
+        "data_files": [
+            # named one by one: `datasets` keys its cache on these names, and they hold a hash of
+            # the content, so a new release in an old folder is never mistaken for the old one
+            {"split": split, "path": [f"{config}/{file.name}" for file in files]}
+            for split in manifest.rows[config]
+            if (files := _files(folder, config, split))
+        ],
+    }
+
+
+def _dataset_info(folder: Path, config: str, manifest: ReleaseManifest) -> dict[str, Any]:
+    """Features and sizes, in the YAML form that `datasets` reads."""
+    import datasets
+    import pyarrow.parquet as pq
+
+    splits, download = [], 0
+    for split, rows in manifest.rows[config].items():
+        size = 0
+        for path in _files(folder, config, split):
+            download += path.stat().st_size
+            metadata = pq.read_metadata(path)
+            size += sum(
+                metadata.row_group(g).total_byte_size for g in range(metadata.num_row_groups)
+            )
+        splits.append({"name": split, "num_bytes": size, "num_examples": rows})
+    features = datasets.Features.from_dict(FEATURES[config])
+    return {
+        "config_name": config,
+        "features": features._to_yaml_list(),
+        "splits": splits,
+        "download_size": download,
+        "dataset_size": sum(entry["num_bytes"] for entry in splits),
+    }
+
+
+def _files(folder: Path, config: str, split: str) -> list[Path]:
+    return sorted((folder / config).glob(f"{split}-*.parquet"))
+
+
+def _example(folder: Path) -> dict[str, str] | None:
+    """The first ambiguous conversation, as a transcript."""
+    import pyarrow.parquet as pq
+
+    for split in ("train", "validation", "test"):
+        for path in _files(folder, "text", split):
+            columns = ["title", "ambiguous", "turns"]
+            for batch in pq.ParquetFile(path).iter_batches(256, columns=columns):
+                for row in batch.to_pylist():
+                    if row["ambiguous"]:
+                        turns = "\n".join(f"{t['role'] + ':':11}{t['text']}" for t in row["turns"])
+                        return {"title": row["title"], "text": turns}
+    return None
+
+
+def _rejects(manifest: ReleaseManifest) -> dict[str, dict[str, Any]]:
+    """By stage: how many came in, how many went out, and why the rest did not."""
+    table = {}
+    for name, title in (("passages", "reading"), ("dialogues", "writing"), ("speech", "speaking")):
+        stage: Any = manifest.stages[name]
+        counts = stage["counts"]
+        accepted = counts.get("accepted", counts.get("passages", 0))
+        rejected = counts.get("rejected", 0)
+        table[title] = {
+            "candidates": accepted + rejected,
+            "accepted": accepted,
+            "rejected": rejected,
+            "reasons": {
+                key.removeprefix("rejected:").replace("_", " "): count
+                for key, count in counts.items()
+                if key.startswith("rejected:")
+            },
         }
-        for config in CONFIGS
-    ]
-    front = {"license": manifest.license, "language": ["en"], "configs": configs}
-    write_text(
-        folder / "README.md",
-        f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n"
-        f"# {settings.title}\n",
-    )
+    return table
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """`name (12), other (3)`, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{_line(name)} ({count:,})" for name, count in ordered) or "–"
+
+
+def _line(text: str) -> str:
+    """Untrusted text on one line, with nothing in it that Markdown or HTML would act on."""
+    flat = " ".join("".join(ch for ch in text if ch.isprintable() or ch.isspace()).split())
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>&~$])", r"\\\1", flat).replace("\\<", "&lt;")
+
+
+def _fenced(text: str) -> str:
+    """Text in a fence that it cannot close; control characters are dropped."""
+    clean = "".join(ch for ch in text if ch.isprintable() or ch == "\n")
+    longest = max((len(run) for run in re.findall(r"`+", clean)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{clean}\n{fence}"

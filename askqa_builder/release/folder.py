@@ -189,7 +189,8 @@ def _link_parts(build: Build, parts: int, folder: Path) -> dict[str, FileDigest]
     for part in range(parts):
         for name, file in build.verified("parts", part).files.items():
             _, config, split, _ = Path(name).name.split(".")
-            published = f"{config}/{split}-{numbers[config, split]:05d}.parquet"
+            number = numbers[config, split]
+            published = f"{config}/{split}-{number:05d}-{file.sha256[:8]}.parquet"
             numbers[config, split] += 1
             target = folder / published
             target.parent.mkdir(exist_ok=True)

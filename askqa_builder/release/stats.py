@@ -1,0 +1,130 @@
+"""Figures of a release, read back from its own files: no number of the card is typed by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from askqa_builder.schema import SPLITS, Record
+
+_WORD_MARKS = ".,;:!?\"'()[]“”‘’"
+
+
+class Statistics(Record):
+    """What a release holds, for its card and its pictures."""
+
+    dialogues: dict[str, int]
+    """By split."""
+    passages: dict[str, int]
+    """Distinct passages by split."""
+    groups: dict[str, int]
+    """Distinct groups (articles, stories) by split."""
+    ambiguous: dict[str, int]
+    """By split."""
+    kinds: dict[str, dict[str, int]]
+    """Ambiguous dialogues by kind, then split."""
+    acts: dict[str, dict[str, int]]
+    """Turns by act, then split."""
+    writers: dict[str, int]
+    sources: dict[str, int]
+    turns_per_dialogue: dict[int, int]
+    """How many dialogues have so many turns."""
+    speakers: dict[str, dict[str, int]]
+    """Distinct speakers by role, then split."""
+    sexes: dict[str, int]
+    """Speaking parts by the sex of the voice."""
+    accents: dict[str, int]
+    """Speaking parts by accent."""
+    engines: dict[str, int]
+    """Speaking parts by engine, model and version."""
+    turn_seconds: tuple[float, ...]
+    """Duration of every turn, in seconds, sorted."""
+    narration_seconds: tuple[float, ...]
+    """Duration of every passage's narration, in seconds, once per passage, sorted."""
+    words: int
+    """Running words of all turns."""
+    vocabulary: int
+    """Distinct words of all turns, case and outer punctuation ignored."""
+
+
+def statistics(folder: Path) -> Statistics:
+    """Count what a release folder holds; audio bytes are not read."""
+    by_split: dict[str, Counter[str]] = {
+        name: Counter() for name in ("dialogues", "ambiguous", "passages", "groups")
+    }
+    kinds: dict[str, Counter[str]] = {}
+    acts: dict[str, Counter[str]] = {}
+    totals: dict[str, Counter[str]] = {
+        name: Counter() for name in ("writers", "sources", "sexes", "accents", "engines")
+    }
+    lengths: Counter[int] = Counter()
+    speakers: dict[str, dict[str, set[str]]] = {}
+    seen: set[tuple[str, str]] = set()
+    turn_seconds: list[float] = []
+    narration_seconds: list[float] = []
+    vocabulary: Counter[str] = Counter()
+    for split, row in _rows(folder):
+        by_split["dialogues"][split] += 1
+        lengths[len(row["turns"])] += 1
+        if row["ambiguous"]:
+            by_split["ambiguous"][split] += 1
+            kinds.setdefault(row["ambiguity_kind"], Counter())[split] += 1
+        for name, key in (("passages", row["passage_id"]), ("groups", row["provenance"]["group"])):
+            if (name, key) not in seen:
+                seen.add((name, key))
+                by_split[name][split] += 1
+                if name == "passages":
+                    narration_seconds.append(sum(part["duration"] for part in row["narration"]))
+        totals["writers"][row["provenance"]["writer"]] += 1
+        totals["sources"][row["provenance"]["source"]] += 1
+        for turn in row["turns"]:
+            acts.setdefault(turn["act"], Counter())[split] += 1
+            turn_seconds.append(turn["duration"])
+            vocabulary.update(word.strip(_WORD_MARKS).casefold() for word in turn["text"].split())
+        for role, voice in row["voices"].items():
+            speakers.setdefault(role, {}).setdefault(split, set()).add(voice["speaker"])
+            totals["sexes"][voice["sex"]] += 1
+            totals["accents"][voice["accent"]] += 1
+            engine = " ".join(filter(None, (voice["engine"], voice["model"], voice["version"])))
+            totals["engines"][engine] += 1
+    vocabulary.pop("", None)
+    return Statistics(
+        **{name: dict(counter) for name, counter in by_split.items()},
+        kinds={kind: dict(counter) for kind, counter in sorted(kinds.items())},
+        acts={act: dict(counter) for act, counter in sorted(acts.items())},
+        **{name: dict(counter.most_common()) for name, counter in totals.items()},
+        turns_per_dialogue=dict(sorted(lengths.items())),
+        speakers={
+            role: {split: len(ids) for split, ids in by.items()} for role, by in speakers.items()
+        },
+        turn_seconds=tuple(sorted(turn_seconds)),
+        narration_seconds=tuple(sorted(narration_seconds)),
+        words=vocabulary.total(),
+        vocabulary=len(vocabulary),
+    )
+
+
+def _rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(split, row) of config `dialogues`, only the columns that are counted."""
+    import pyarrow.parquet as pq
+
+    columns = [
+        "passage_id",
+        "ambiguous",
+        "ambiguity_kind",
+        "narration.list.element.duration",
+        "turns.list.element.act",
+        "turns.list.element.text",
+        "turns.list.element.duration",
+        "voices",
+        "provenance.group",
+        "provenance.writer",
+        "provenance.source",
+    ]
+    for split in SPLITS:
+        for path in sorted((folder / "dialogues").glob(f"{split}-*.parquet")):
+            for batch in pq.ParquetFile(path).iter_batches(256, columns=columns):
+                for row in batch.to_pylist():
+                    yield split, row

@@ -1,0 +1,100 @@
+"""Reads the conversations of a release folder one after the other, in flat memory."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from askqa_builder.errors import ReleaseError
+from askqa_builder.release.rows import DEFAULT_CONFIG, Row
+from askqa_builder.schema import SPLITS
+
+_ROWS_AT_ONCE = 8
+
+
+def shards(release: Path, config: str = DEFAULT_CONFIG) -> Iterator[tuple[str, Path]]:
+    """Every parquet file of a config with its split: train, validation, test, each in order.
+
+    Raises ReleaseError if there is none.
+    """
+    found = [
+        (split, path)
+        for split in SPLITS
+        for path in sorted((release / config).glob(f"{split}-*.parquet"))
+    ]
+    if not found:
+        raise ReleaseError(f"{release}: no {config}/*.parquet; give a release folder")
+    yield from found
+
+
+def stream(release: Path, config: str = DEFAULT_CONFIG) -> Iterator[tuple[str, Row]]:
+    """Every row of a config with its split; audio stays `{"bytes": FLAC, "path": name}`."""
+    import pyarrow.parquet as pq
+
+    for split, path in shards(release, config):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+                for row in batch.to_pylist():
+                    yield split, row
+
+
+def stream_columns(release: Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
+    """Some columns of every conversation; the audio of others is not read from disk."""
+    import pyarrow.parquet as pq
+
+    for split, path in shards(release):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=columns):
+                for row in batch.to_pylist():
+                    yield split, row
+
+
+def pick(release: Path, ids: list[str]) -> Iterator[tuple[str, Row]]:
+    """The conversations with these ids, in the order of `ids`; each one reads one row group.
+
+    Raises ReleaseError for an id that the release does not have.
+    """
+    places: dict[str, tuple[str, Path, int, int]] = {}
+    wanted = set(ids)
+    known = ""
+    for split, path, group, found in _ids(release):
+        for index, dialogue_id in enumerate(found):
+            known = known or dialogue_id
+            if dialogue_id in wanted:
+                places[dialogue_id] = (split, path, group, index)
+    for dialogue_id in ids:
+        if dialogue_id not in places:
+            raise ReleaseError(
+                f"{release}: no dialogue has the id {dialogue_id!r}; ids look like {known!r}"
+            )
+        split, path, group, index = places[dialogue_id]
+        yield split, _row(path, group, index)
+
+
+def _ids(release: Path) -> Iterator[tuple[str, Path, int, list[str]]]:
+    import pyarrow.parquet as pq
+
+    for split, path in shards(release):
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=["id"])
+                yield split, path, group, table.column("id").to_pylist()
+
+
+def _row(path: Path, group: int, index: int) -> Row:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        rows: list[dict[str, Any]] = file.read_row_group(group).slice(index, 1).to_pylist()
+    return rows[0]
+
+
+def file_name(label: str, *, longest: int = 80) -> str:
+    """A name that every file system takes; labels that lose something keep apart by a hash."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", label).strip("-")[:longest]
+    if name and name == label:
+        return name
+    return f"{name}-{hashlib.sha256(label.encode()).hexdigest()[:8]}".lstrip("-")

@@ -1,6 +1,7 @@
 """Where passages come from: one small reader per kind of input.
 
     squad:FILE        SQuAD v1.1 / v2.0 JSON, Spoken-SQuAD's files
+    abg-coqa:FILE     human-written ambiguous conversations about stories
     world:N           a closed synthetic world of our own, N stories with their dialogues
     sample            the passages that come with the package
 
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 from askqa_builder.errors import SettingsError
 from askqa_builder.schema import Passage
+from askqa_builder.sources.abg_coqa import read_abg_coqa
 from askqa_builder.sources.common import SourceItem
 from askqa_builder.sources.sample import read_sample
 from askqa_builder.sources.squad import read_squad
@@ -21,11 +23,12 @@ from askqa_builder.sources.world import read_world
 
 SOURCES: dict[str, Callable[[str], Iterator[SourceItem]]] = {
     "squad": read_squad,
+    "abg-coqa": read_abg_coqa,
     "world": read_world,
 }
 """Scheme of a spec → its reader, which gets what follows the colon."""
 
-FORMS = ("squad:FILE", WORLD_FORM, "sample")
+FORMS = ("squad:FILE", "abg-coqa:FILE", WORLD_FORM, "sample")
 """Every spec that `open_source` understands, as it is written in messages and help."""
 
 

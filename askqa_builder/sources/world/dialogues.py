@@ -9,7 +9,7 @@ from askqa_builder.sources.world.story import THINGS, Fact, Story
 from askqa_builder.sources.world.words import CLARIFYING, COUNTS, FOLLOW_UPS, REPLIES, SLOTS
 
 _FORMS = {"vague": 9, "resolved": 12, "specific": 4, "follow_up": 2}
-"""How often each form of an unambiguous dialogue is tried; the first two look like ambiguous ones."""
+"""How often an unambiguous dialogue of each form is tried; the first two look ambiguous."""
 
 
 def make_drafts(

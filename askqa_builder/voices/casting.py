@@ -85,10 +85,15 @@ class Casting:
     def _speaker(self, role: SpeakerRole, record_id: str, pool: Sequence[Voice]) -> Speaker:
         what = f"{self._seed}:{role}:{record_id}"
 
-        def weight(voice: Voice) -> bytes:
-            return hashlib.sha256(f"{what}:{voice.engine}:{voice.id}".encode()).digest()
+        def weight(name: str) -> bytes:
+            return hashlib.sha256(f"{what}:{name}".encode()).digest()
 
-        voice = max(pool, key=weight)
+        # sexes first: all are heard equally often, however many voices each has
+        sex = max({voice.sex for voice in pool}, key=weight)
+        voice = max(
+            (voice for voice in pool if voice.sex == sex),
+            key=lambda voice: weight(f"{voice.engine}:{voice.id}"),
+        )
         draw = random.Random(what)
         return Speaker(
             id=voice.id,

@@ -4,7 +4,8 @@ Nothing to download and no key: library and voices come with the `espeakng-loade
 
 How a Speaker becomes eSpeak's parameters:
 
-- `rate` is a ratio of durations (1.25: in 1/1.25 of the time), `wpm = 175 · rate`.
+- `rate` is a ratio of durations (1.25: in 1/1.25 of the time). eSpeak's words a minute follow it
+  up to 1.2 and then fall behind, so they are looked up in `_RATE_CURVE`.
 - `pitch` in semitones transposes the voice: base *and* range are multiplied by
   f = 2^(pitch/12). eSpeak's own pitch setting moves the base alone and, when the range changes,
   corrects the base by -18 (range' - range); so, from wavegen.c (SetPitch2), with both in
@@ -17,6 +18,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from askqa_builder.errors import VoiceError
@@ -31,7 +33,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _DEFAULT_WPM = 175
-_WPM_LIMITS = (80, 450)  # espeakRATE_MINIMUM, espeakRATE_MAXIMUM
+_RATE_CURVE = (
+    (0.516, 0.5),
+    (0.710, 0.7),
+    (0.812, 0.8),
+    (0.906, 0.9),
+    (1.000, 1.0),
+    (1.092, 1.1),
+    (1.181, 1.2),
+    (1.418, 1.5),
+    (1.834, 2.0),
+    (2.235, 2.5),
+)
+"""(duration at 175 words a minute / duration, words a minute / 175), measured by
+`benchmarks/choose_espeak_voices.py --rates`."""
 _DEFAULT_PITCH = (82, 118)  # the variant's line "pitch", where it has none
 _REVISION = 1
 """Raise it when the same speaker would sound different because of this file."""
@@ -127,14 +142,17 @@ class EspeakVoices:
 
 
 def _wpm(speaker: Speaker) -> int:
-    wpm = round(_DEFAULT_WPM * speaker.rate)
-    low, high = _WPM_LIMITS
-    if not low <= wpm <= high:
+    (slowest, _), (fastest, _) = _RATE_CURVE[0], _RATE_CURVE[-1]
+    if not slowest <= speaker.rate <= fastest:
         raise VoiceError(
             f"rate {speaker.rate:g} of speaker {speaker.id!r}: "
-            f"eSpeak reaches {low / _DEFAULT_WPM:.2f} to {high / _DEFAULT_WPM:.2f}"
+            f"eSpeak reaches {slowest:.2f} to {fastest:.2f}"
         )
-    return wpm
+    for (rate, factor), (next_rate, next_factor) in pairwise(_RATE_CURVE):
+        if speaker.rate <= next_rate:
+            part = (speaker.rate - rate) / (next_rate - rate)
+            return round(_DEFAULT_WPM * (factor + part * (next_factor - factor)))
+    raise AssertionError("unreachable: the rate lies on the curve")
 
 
 def _pitch_line(variant_file: str) -> tuple[int, int]:

@@ -28,10 +28,12 @@ _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
 _POS_CHARACTER = 1
 _CHARS_UTF8 = 1
-_RATE, _PITCH, _RANGE = 1, 3, 4
+_RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 _EVENT_LIST_TERMINATED, _EVENT_WORD, _EVENT_END = 0, 1, 5
 _BUFFER_MS = 1000
 _SEED = 1
+_HALF_VOLUME = 50
+"""At the usual 100 the loud variants run into the library's limiter, which distorts them."""
 
 
 class _EventId(ctypes.Union):
@@ -143,7 +145,12 @@ class Library:
             call["espeak_SetSynthCallback"](self._callback)
             if call["espeak_SetVoiceByName"](voice.encode()) != 0:
                 raise VoiceError(f"eSpeak NG has no voice {voice!r}")
-            for parameter, value in ((_RATE, wpm), (_PITCH, pitch), (_RANGE, pitch_range)):
+            for parameter, value in (
+                (_RATE, wpm),
+                (_VOLUME, _HALF_VOLUME),
+                (_PITCH, pitch),
+                (_RANGE, pitch_range),
+            ):
                 call["espeak_SetParameter"](parameter, value, 0)
             call["espeak_ng_SetRandSeed"](_SEED)
             self._pcm, self._events, self._error = [], [], None

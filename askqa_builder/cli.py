@@ -1,13 +1,17 @@
-"""The command line: parse, call, print. Everything else lives in the rooms."""
+"""The command line: parse, call, print. Everything else lives in the rooms.
+
+A command is a function in `commands/`; its imports happen inside it, so that `--help` is quick.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable
 
 import typer
 
+from askqa_builder.commands import making, publishing
 from askqa_builder.errors import AskqaError
 
 app = typer.Typer(
@@ -20,187 +24,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-BuildArgument = Annotated[Path, typer.Argument(metavar="BUILD", help="The build folder.")]
-WorkersOption = Annotated[
-    int | None, typer.Option("--workers", "-j", help="Processes; as many as cores by default.")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
+    ("Make a data set", making.demo, "askqa-build demo"),
+    ("Make a data set", making.generate, "askqa-build generate --source squad:FILE --out build"),
+    ("Make a data set", making.check, "askqa-build check dialogues.jsonl"),
+    ("Make a data set", making.synthesize, "askqa-build synthesize build"),
+    ("Make a data set", making.release, "askqa-build release build --version 1.0.0"),
+    ("Publish and use it", publishing.push, "askqa-build push build --repo NAME/SET"),
+    ("Publish and use it", publishing.diff, "askqa-build diff NAME/SET@v1.0.0 build/release"),
+    ("Publish and use it", publishing.listen, "askqa-build listen build/release ID"),
+    (
+        "Publish and use it",
+        publishing.export,
+        "askqa-build export build/release --to nemo --out nemo",
+    ),
+)
+"""Panel of the help, command, example."""
 
-
-@app.command(epilog="Example: `askqa-build generate --source squad:train.json --out build`")
-def generate(
-    out: Annotated[Path, typer.Option("--out", metavar="BUILD", help="The build folder.")],
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="sample, squad:FILE, abg-coqa:FILE, text:DIR, world:N or dialogues:FILE; "
-            "may be repeated. Without it: what the build used last."
-        ),
-    ] = None,
-    writer: Annotated[
-        str | None,
-        typer.Option(
-            help="contrast (merges questions that differ in one phrase), questions (every "
-            "question, unambiguous) or import (human dialogues). Default: import where the "
-            "source has dialogues, else contrast."
-        ),
-    ] = None,
-    count: Annotated[
-        int | None, typer.Option(help="Stop at this many dialogues; all by default.")
-    ] = None,
-    ambiguous_share: Annotated[
-        float | None, typer.Option(help="Share of ambiguous dialogues, 0 to 1; default 0.5.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Default 0.")] = None,
-    shard_size: Annotated[int | None, typer.Option(help="Passages per shard; default 50.")] = None,
-    workers: WorkersOption = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Write dialogues about passages, and check them."""
-    from askqa_builder import generate as stage
-    from askqa_builder.config import load_settings, overlaid, save_settings
-    from askqa_builder.console import print_counts, shard_progress
-    from askqa_builder.engine import check_workers, default_workers
-    from askqa_builder.store import Build
-
-    workers = default_workers() if workers is None else workers
-    check_workers(workers)
-    build = Build(out)
-    settings = load_settings(out)
-    section = overlaid(
-        settings.generate,
-        sources=source,
-        writer=writer,
-        count=count,
-        ambiguous_share=ambiguous_share,
-        seed=seed,
-        shard_size=shard_size,
-    )
-    with build.locked():
-        save_settings(out, settings.model_copy(update={"generate": section}))
-        passages = stage.ingest(build, section, lambda count: None)
-        with shard_progress("writing", quiet or json) as progress:
-            manifest = stage.generate(build, section, workers=workers, progress=progress)
-    if json:
-        typer.echo(manifest.model_dump_json(indent=1))
-    elif not quiet:
-        rejected = passages.counts.get("rejected", 0)
-        typer.echo(f"{passages.counts['passages']:,} passages, {rejected:,} unusable records")
-        print_counts("dialogues", manifest.counts)
-        typer.echo(f"next: askqa-build synthesize {out}")
-
-
-@app.command(epilog="Example: `askqa-build synthesize build --workers 2`")
-def synthesize(
-    build: BuildArgument,
-    voices: Annotated[
-        str | None, typer.Option(help="Engine of all three roles: espeak (default).")
-    ] = None,
-    narrator: Annotated[str | None, typer.Option(help="Engine of the narrator.")] = None,
-    user: Annotated[str | None, typer.Option(help="Engine of the user.")] = None,
-    assistant: Annotated[str | None, typer.Option(help="Engine of the assistant.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Casting seed; default 0.")] = None,
-    workers: WorkersOption = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Speak the dialogues: a narrator, a user and an assistant."""
-    from askqa_builder import synthesize as stage
-    from askqa_builder.config import load_settings, overlaid, save_settings
-    from askqa_builder.console import print_counts, shard_progress
-    from askqa_builder.engine import check_workers, default_workers
-    from askqa_builder.store import Build
-
-    workers = default_workers() if workers is None else workers
-    check_workers(workers)
-    folder = Build(build)
-    settings = load_settings(build)
-    section = overlaid(
-        settings.synthesize,
-        narrator=narrator or voices,
-        user=user or voices,
-        assistant=assistant or voices,
-        seed=seed,
-    )
-    folder.complete("dialogues")
-    with folder.locked():
-        save_settings(build, settings.model_copy(update={"synthesize": section}))
-        with shard_progress("speaking", quiet or json) as progress:
-            manifest = stage.synthesize(folder, section, workers=workers, progress=progress)
-    if json:
-        typer.echo(manifest.model_dump_json(indent=1))
-    elif not quiet:
-        print_counts("spoken dialogues", manifest.counts)
-        hours = manifest.counts.get("milliseconds", 0) / 3_600_000
-        typer.echo(f"{hours:.2f} hours of speech in {manifest.counts.get('clips', 0):,} clips")
-        typer.echo(f"next: askqa-build release {build} --version 1.0.0")
-
-
-@app.command(epilog="Example: `askqa-build release build --version 1.0.0`")
-def release(
-    build: BuildArgument,
-    version: Annotated[str, typer.Option(help="MAJOR.MINOR.PATCH of the data set.")],
-    workers: WorkersOption = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Package the speech as a data set that plain `load_dataset` opens."""
-    from askqa_builder.config import load_settings
-    from askqa_builder.console import shard_progress
-    from askqa_builder.engine import check_workers, default_workers
-    from askqa_builder.release import folder as stage
-    from askqa_builder.store import Build
-
-    workers = default_workers() if workers is None else workers
-    check_workers(workers)
-    folder = Build(build)
-    folder.complete("speech")
-    section = load_settings(build).release
-    with folder.locked(), shard_progress("packaging", quiet or json) as progress:
-        manifest = stage.release(folder, section, version, workers=workers, progress=progress)
-    if json:
-        typer.echo(manifest.model_dump_json(indent=1))
-    elif not quiet:
-        for config, splits in manifest.rows.items():
-            rows = ", ".join(f"{split} {count:,}" for split, count in splits.items())
-            typer.echo(f"{config:10} {rows}")
-        typer.echo(f"{sum(manifest.hours.values()):.2f} hours, version {manifest.version}")
-        typer.echo(f'load it: datasets.load_dataset("{build / "release"}")')
-
-
-@app.command(epilog="Example: `askqa-build check dialogues.jsonl`, or `askqa-build check build`")
-def check(
-    path: Annotated[
-        Path, typer.Argument(metavar="FILE|BUILD", help="JSON lines of dialogues, or a build.")
-    ],
-    json: JsonOption = False,
-) -> None:
-    """Run the checks on anyone's dialogues; exit code 1 if one fails."""
-    from askqa_builder import checking
-    from askqa_builder.console import print_counts
-
-    report = checking.check_path(path)
-    if json:
-        typer.echo(report.model_dump_json(indent=1))
-    else:
-        for reject in report.rejects:
-            typer.echo(f"{reject.id}: {reject.reason}: {reject.detail}")
-        print_counts("dialogues", report.counts)
-    if report.rejects:
-        raise typer.Exit(1)
-
-
-@app.command(epilog="Example: `askqa-build demo --out demo`")
-def demo(
-    out: Annotated[Path, typer.Option(metavar="BUILD", help="The build folder.")] = Path("demo"),
-    workers: WorkersOption = None,
-) -> None:
-    """Run the whole pipeline on the bundled passages, offline, in about a minute."""
-    generate(out=out, source=["sample"], shard_size=10, workers=workers)
-    synthesize(out, workers=workers)
-    release(out, version="1.0.0", workers=workers)
+for _panel, _command, _example in COMMANDS:
+    app.command(rich_help_panel=_panel, epilog=f"Example: `{_example}`")(_command)
 
 
 def main() -> None:
@@ -210,3 +52,6 @@ def main() -> None:
     except AskqaError as error:
         print(f"askqa-build: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    except BrokenPipeError:  # `askqa-build … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None

@@ -16,6 +16,7 @@ from askqa_builder.errors import ReleaseError
 from askqa_builder.release.plots import draw
 from askqa_builder.release.rows import CONFIGS, DEFAULT_CONFIG, FEATURES
 from askqa_builder.release.stats import Statistics, statistics
+from askqa_builder.release.stream import stream
 from askqa_builder.store import write_text
 
 if TYPE_CHECKING:
@@ -159,16 +160,10 @@ def _files(folder: Path, config: str, split: str) -> list[Path]:
 
 def _example(folder: Path) -> dict[str, str] | None:
     """The first ambiguous conversation, as a transcript."""
-    import pyarrow.parquet as pq
-
-    for split in ("train", "validation", "test"):
-        for path in _files(folder, "text", split):
-            columns = ["title", "ambiguous", "turns"]
-            for batch in pq.ParquetFile(path).iter_batches(256, columns=columns):
-                for row in batch.to_pylist():
-                    if row["ambiguous"]:
-                        turns = "\n".join(f"{t['role'] + ':':11}{t['text']}" for t in row["turns"])
-                        return {"title": row["title"], "text": turns}
+    for _, row in stream(folder, "text"):
+        if row["ambiguous"]:
+            turns = "\n".join(f"{turn['role'] + ':':11}{turn['text']}" for turn in row["turns"])
+            return {"title": row["title"], "text": turns}
     return None
 
 

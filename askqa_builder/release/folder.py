@@ -27,6 +27,7 @@ from askqa_builder.release.card import write_card
 from askqa_builder.release.diff import Diff, check_step, compare, parse_version, summary
 from askqa_builder.release.index import HISTORY, read_history, read_index, write_history
 from askqa_builder.release.licences import licence_for
+from askqa_builder.release.listen import write_samples
 from askqa_builder.release.parts import ReleaseStage
 from askqa_builder.release.rows import CONFIGS, FEATURES
 from askqa_builder.schema import SPLITS, Record
@@ -42,6 +43,8 @@ from askqa_builder.store import (
 
 MANIFEST = "manifest.json"
 CHANGELOG = "CHANGELOG.md"
+LISTEN = "listen.html"
+_SAMPLES = 4  # conversations on the page: a few megabytes
 
 
 class ReleaseManifest(Record):
@@ -100,6 +103,7 @@ def release(
         changes = _changes(previous, fresh, manifest)
         write_text(fresh / CHANGELOG, _changelog(previous, manifest, changes))
         write_card(fresh, manifest, settings)
+        write_samples(fresh, fresh / LISTEN, count=_SAMPLES)
         for path in sorted(fresh.rglob("*")):
             name = path.relative_to(fresh).as_posix()
             if path.is_file() and name != MANIFEST and name not in files:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from askqa_builder.schema import SPLITS, Record
+from askqa_builder.release.stream import stream_columns
+from askqa_builder.schema import Record
 
+_COLUMNS = (
+    "passage_id",
+    "ambiguous",
+    "ambiguity_kind",
+    "narration.list.element.duration",
+    "turns.list.element.act",
+    "turns.list.element.text",
+    "turns.list.element.duration",
+    "voices",
+    "provenance.group",
+    "provenance.writer",
+    "provenance.source",
+)
 _WORD_MARKS = ".,;:!?\"'()[]“”‘’"
 
 
@@ -65,7 +77,7 @@ def statistics(folder: Path) -> Statistics:
     turn_seconds: list[float] = []
     narration_seconds: list[float] = []
     vocabulary: Counter[str] = Counter()
-    for split, row in _rows(folder):
+    for split, row in stream_columns(folder, list(_COLUMNS)):
         by_split["dialogues"][split] += 1
         lengths[len(row["turns"])] += 1
         if row["ambiguous"]:
@@ -104,27 +116,3 @@ def statistics(folder: Path) -> Statistics:
         words=vocabulary.total(),
         vocabulary=len(vocabulary),
     )
-
-
-def _rows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(split, row) of config `dialogues`, only the columns that are counted."""
-    import pyarrow.parquet as pq
-
-    columns = [
-        "passage_id",
-        "ambiguous",
-        "ambiguity_kind",
-        "narration.list.element.duration",
-        "turns.list.element.act",
-        "turns.list.element.text",
-        "turns.list.element.duration",
-        "voices",
-        "provenance.group",
-        "provenance.writer",
-        "provenance.source",
-    ]
-    for split in SPLITS:
-        for path in sorted((folder / "dialogues").glob(f"{split}-*.parquet")):
-            for batch in pq.ParquetFile(path).iter_batches(256, columns=columns):
-                for row in batch.to_pylist():
-                    yield split, row

@@ -1,0 +1,213 @@
+"""generate, check, synthesize, release, demo: from passages to a data set on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from askqa_builder.commands import (
+    BuildArgument,
+    JsonOption,
+    QuietOption,
+    WorkersOption,
+)
+
+
+def generate(
+    out: Annotated[Path, typer.Option("--out", metavar="BUILD", help="The build folder.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="sample, squad:FILE, abg-coqa:FILE, text:DIR, world:N or dialogues:FILE; "
+            "may be repeated. Without it: what the build used last."
+        ),
+    ] = None,
+    writer: Annotated[
+        str | None,
+        typer.Option(
+            help="contrast (merges questions that differ in one phrase), questions (every "
+            "question, unambiguous) or import (human dialogues). Default: import where the "
+            "source has dialogues, else contrast."
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(help="Stop at this many dialogues; all by default.")
+    ] = None,
+    ambiguous_share: Annotated[
+        float | None, typer.Option(help="Share of ambiguous dialogues, 0 to 1; default 0.5.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Default 0.")] = None,
+    shard_size: Annotated[int | None, typer.Option(help="Passages per shard; default 50.")] = None,
+    workers: WorkersOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write dialogues about passages, and check them."""
+    from askqa_builder import generate as stage
+    from askqa_builder.config import load_settings, overlaid, save_settings
+    from askqa_builder.console import print_counts, shard_progress
+    from askqa_builder.engine import check_workers, default_workers
+    from askqa_builder.store import Build
+
+    workers = default_workers() if workers is None else workers
+    check_workers(workers)
+    build = Build(out)
+    settings = load_settings(out)
+    section = overlaid(
+        settings.generate,
+        sources=source,
+        writer=writer,
+        count=count,
+        ambiguous_share=ambiguous_share,
+        seed=seed,
+        shard_size=shard_size,
+    )
+    with build.locked():
+        save_settings(out, settings.model_copy(update={"generate": section}))
+        passages = stage.ingest(build, section, lambda count: None)
+        with shard_progress("writing", quiet or json) as progress:
+            manifest = stage.generate(build, section, workers=workers, progress=progress)
+    if json:
+        typer.echo(manifest.model_dump_json(indent=1))
+    elif not quiet:
+        rejected = passages.counts.get("rejected", 0)
+        typer.echo(f"{passages.counts['passages']:,} passages, {rejected:,} unusable records")
+        print_counts("dialogues", manifest.counts)
+        typer.echo(f"next: askqa-build synthesize {out}")
+
+
+def synthesize(
+    build: BuildArgument,
+    voices: Annotated[
+        str | None, typer.Option(help="Engine of all three roles: espeak (default).")
+    ] = None,
+    narrator: Annotated[str | None, typer.Option(help="Engine of the narrator.")] = None,
+    user: Annotated[str | None, typer.Option(help="Engine of the user.")] = None,
+    assistant: Annotated[str | None, typer.Option(help="Engine of the assistant.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Casting seed; default 0.")] = None,
+    workers: WorkersOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Speak the dialogues: a narrator, a user and an assistant."""
+    from askqa_builder import synthesize as stage
+    from askqa_builder.config import load_settings, overlaid, save_settings
+    from askqa_builder.console import print_counts, shard_progress
+    from askqa_builder.engine import check_workers, default_workers
+    from askqa_builder.store import Build
+
+    workers = default_workers() if workers is None else workers
+    check_workers(workers)
+    folder = Build(build)
+    settings = load_settings(build)
+    section = overlaid(
+        settings.synthesize,
+        narrator=narrator or voices,
+        user=user or voices,
+        assistant=assistant or voices,
+        seed=seed,
+    )
+    folder.complete("dialogues")
+    with folder.locked():
+        save_settings(build, settings.model_copy(update={"synthesize": section}))
+        with shard_progress("speaking", quiet or json) as progress:
+            manifest = stage.synthesize(folder, section, workers=workers, progress=progress)
+    if json:
+        typer.echo(manifest.model_dump_json(indent=1))
+    elif not quiet:
+        print_counts("spoken dialogues", manifest.counts)
+        hours = manifest.counts.get("milliseconds", 0) / 3_600_000
+        typer.echo(f"{hours:.2f} hours of speech in {manifest.counts.get('clips', 0):,} clips")
+        typer.echo(f"next: askqa-build release {build} --version 1.0.0")
+
+
+def release(
+    build: BuildArgument,
+    version: Annotated[str, typer.Option(help="MAJOR.MINOR.PATCH of the data set.")],
+    title: Annotated[str | None, typer.Option(help="Title on the card.")] = None,
+    license: Annotated[
+        str | None, typer.Option(help="Such as cc-by-sa-4.0; default: what the sources allow.")
+    ] = None,
+    repo: Annotated[
+        str | None, typer.Option(metavar="NAME/SET", help="Hub id, for the card's examples.")
+    ] = None,
+    card: Annotated[
+        str | None, typer.Option(help="A name in data_cards/, or a template file.")
+    ] = None,
+    previous: Annotated[
+        str | None,
+        typer.Option(
+            help="The release that this one follows, as folder or NAME/SET[@REVISION]; "
+            "default: the one in BUILD/release."
+        ),
+    ] = None,
+    workers: WorkersOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Package the speech as a data set that plain `load_dataset` opens."""
+    from askqa_builder.config import load_settings, overlaid, save_settings
+    from askqa_builder.console import shard_progress
+    from askqa_builder.engine import check_workers, default_workers
+    from askqa_builder.release import folder as stage
+    from askqa_builder.release.fetch import release_folder
+    from askqa_builder.store import Build
+
+    workers = default_workers() if workers is None else workers
+    check_workers(workers)
+    folder = Build(build)
+    folder.complete("speech")
+    settings = load_settings(build)
+    section = overlaid(settings.release, title=title, license=license, repo=repo, card=card)
+    with folder.locked(), shard_progress("packaging", quiet or json) as progress:
+        save_settings(build, settings.model_copy(update={"release": section}))
+        manifest = stage.release(
+            folder,
+            section,
+            version,
+            previous=release_folder(previous) if previous else None,
+            workers=workers,
+            progress=progress,
+        )
+    if json:
+        typer.echo(manifest.model_dump_json(indent=1))
+    elif not quiet:
+        for config, splits in manifest.rows.items():
+            rows = ", ".join(f"{split} {count:,}" for split, count in splits.items())
+            typer.echo(f"{config:10} {rows}")
+        typer.echo(f"{sum(manifest.hours.values()):.2f} hours, version {manifest.version}")
+        typer.echo(f'load it: datasets.load_dataset("{build / "release"}")')
+
+
+def check(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE|BUILD", help="JSON lines of dialogues, or a build.")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Run the checks on anyone's dialogues; exit code 1 if one fails."""
+    from askqa_builder import checking
+    from askqa_builder.console import print_counts
+
+    report = checking.check_path(path)
+    if json:
+        typer.echo(report.model_dump_json(indent=1))
+    else:
+        for reject in report.rejects:
+            typer.echo(f"{reject.id}: {reject.reason}: {reject.detail}")
+        print_counts("dialogues", report.counts)
+    if report.rejects:
+        raise typer.Exit(1)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="BUILD", help="The build folder.")] = Path("demo"),
+    workers: WorkersOption = None,
+) -> None:
+    """Run the whole pipeline on the bundled passages, offline, in about a minute."""
+    generate(out=out, source=["sample"], shard_size=10, workers=workers)
+    synthesize(out, workers=workers)
+    release(out, version="1.0.0", title="ASK-QA demo", workers=workers)
+    typer.echo(f"listen to it: {(out / 'release' / 'listen.html').resolve()}")

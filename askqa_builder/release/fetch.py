@@ -1,0 +1,35 @@
+"""A release by folder or by Hub id: the parts that a comparison needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from askqa_builder.errors import ReleaseError
+
+_NEEDED = ("manifest.json", "CHANGELOG.md", "index/*")
+
+
+def release_folder(spec: str) -> Path:
+    """The folder of a release; for a Hub id NAME/SET[@REVISION], a copy without its data.
+
+    Raises ReleaseError if there is no such release.
+    """
+    path = Path(spec)
+    if path.is_dir():
+        return path
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    repo, _, revision = spec.partition("@")
+    try:
+        folder = snapshot_download(
+            repo, repo_type="dataset", revision=revision or None, allow_patterns=list(_NEEDED)
+        )
+    except HFValidationError as error:
+        raise ReleaseError(
+            f"{spec}: no such folder, and no Hub id (NAME/SET[@REVISION])"
+        ) from error
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ReleaseError(f"{spec}: the Hub does not give it: {reason}") from error
+    return Path(folder)

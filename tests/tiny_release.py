@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from askqa_builder.audio import SAMPLE_RATE_HZ, encode_flac
-from askqa_builder.release.rows import arrow_schema
+from askqa_builder.release.rows import FEATURES, arrow_schema
 
 PASSAGE = "The mill opened in 1887. The bakery opened in 1901."
 HOSTILE = '=1+1 </script><img src=x onerror=alert(1)> <audio> "quoted", {{ 7*7 }} ☃\n| row |'
@@ -125,6 +125,7 @@ def write_release(folder: Path, splits: dict[str, list[dict[str, Any]]]) -> Path
         "hours": dict.fromkeys(splits, 0.0),
         "hours_spoken": 0.0,
         "stages": {},
+        "features": FEATURES,
         "files": files,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -25,7 +25,9 @@ def kimi_audio(rows: Iterator[tuple[str, Row]], folder: ExportFolder) -> str:
     indexes: Counter[str] = Counter()
     for split, row in rows:
         mix = mix_down(row, turns=-1)
-        samples = np.frombuffer(mix.sound.raw_data, dtype="<i2").astype(np.float32) / 32768
+        samples = np.frombuffer(mix.sound.raw_data, dtype="<i2").astype(np.float32) / np.float32(
+            32768
+        )
         flac = pcm.encode_flac(samples, mix.sound.frame_rate)
         meant = row["readings"][row["intended"]]
         stored = folder.clip(row, len(row["turns"]) - 1, flac)

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from askqa_builder.release.exports.files import ExportFolder
 from askqa_builder.release.rows import Row
 from askqa_builder.release.stream import file_name
-from askqa_builder.store import write_text
 
 FORMAT_VERSION = "0.5.3"
 
@@ -23,7 +22,7 @@ def sdialog(rows: Iterator[tuple[str, Row]], folder: ExportFolder) -> str:
     for split, row in rows:
         (folder.part / split).mkdir(exist_ok=True)
         document = json.dumps(_dialog(split, row), ensure_ascii=False, indent=1)
-        write_text(folder.part / split / f"{file_name(row['id'])}.json", document)
+        (folder.part / split / f"{file_name(row['id'])}.json").write_text(document, "utf-8")
     return "sdialog.Dialog.from_file('train')"
 
 

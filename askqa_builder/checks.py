@@ -17,6 +17,7 @@ from hashlib import blake2b
 
 from askqa_builder.schema import Dialogue, Reading, Turn
 from askqa_builder.segment import CHARS_PER_S, MAX_CLIP_S
+from askqa_builder.writers.grammar import word_classes
 
 VERSION = 1
 """Raise it whenever a dialogue would be judged otherwise: builds are then checked anew."""
@@ -25,7 +26,7 @@ _CHARS_PER_DIGIT = 8
 """A digit is read aloud as a word or more: "1895" as "eighteen ninety-five", "7" as "seven"."""
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
 _MARKUP = re.compile(
     r"</?[a-zA-Z][^>]*>|&[a-z]+;|&#\d+;|https?://|www\.\w"  # HTML, links
     r"|\*\*|__|^#+ |`|\[\d+\]|\[\[|\]\]|\{\{|\}\}|\|\||\\[a-z]+\{"  # Markdown, wikis, LaTeX
@@ -35,6 +36,7 @@ _ASKING = re.compile(
     r"|^(is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might)\b",
     re.IGNORECASE,
 )
+_CONTRACTED = re.compile(r"['’](s|m|re|ve|ll|d)$")
 _YES = re.compile(r"^(yes|yeah|yep|right|correct|exactly|sure)\b", re.IGNORECASE)
 _NO = re.compile(r"^(no|nope|not)\b", re.IGNORECASE)
 _BARE = re.compile(r"^(yes|yeah|yep|right|correct|exactly|sure|no|nope)\W*$", re.IGNORECASE)
@@ -62,15 +64,15 @@ def normalized(text: str) -> str:
 
 
 def _telling(text: str) -> set[str]:
-    """Stems of the words that carry meaning."""
-    return {_stem(w) for w in _WORD.findall(text.lower()) if w not in _UNTELLING}
+    """Base forms of the words that carry meaning."""
+    words = (_CONTRACTED.sub("", word) for word in _WORD.findall(text.lower()))
+    return {_base(word) for word in words if word not in _UNTELLING}
 
 
-def _stem(word: str) -> str:
-    for ending in ("ing", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word
+def _base(word: str) -> str:
+    """The verb's or noun's base form: "died" and "die", "began" and "begin" are one word."""
+    classes = word_classes(word)
+    return (classes.get("VERB") or classes.get("NOUN") or (word,))[0]
 
 
 def _marks(dialogue: Dialogue) -> list[set[str]]:
@@ -186,12 +188,12 @@ def readings_share_an_answer(d: Dialogue) -> str | None:
 
 
 def question_names_the_reading(d: Dialogue) -> str | None:
-    """The question that should be ambiguous already says which reading is meant."""
+    """The question that should be ambiguous has most words of one reading's own."""
     if not d.ambiguous:
         return None
     asked = d.turns[_asked(d)].text
-    marks = _marks(d)
-    named = [index for index, words in enumerate(marks) if words & _telling(asked)]
+    words = _telling(asked)
+    named = [i for i, own in enumerate(_marks(d)) if 2 * len(own & words) > len(own)]
     return f"{asked!r} names reading {named[0]}" if len(named) == 1 else None
 
 

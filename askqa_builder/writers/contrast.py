@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from askqa_builder.schema import AmbiguityKind, Draft, Passage, Question, Reject, Turn
-from askqa_builder.writers.grammar import Parse, parse
-from askqa_builder.writers.merging import Merge, merge
+from askqa_builder.writers.grammar import Parse, Token, content_words, parse, tokenize
+from askqa_builder.writers.pairs import Merge, Style
 from askqa_builder.writers.phrasing import clarification, clarifying_question
+from askqa_builder.writers.quality import (
+    MAX_QUESTION_WORDS,
+    answer_fits,
+    answers_differ,
+    is_clean_answer,
+    is_spelled_well,
+    stands_alone,
+)
 from askqa_builder.writers.questions import plain_draft
+from askqa_builder.writers.templates import match
 from askqa_builder.writers.utterances import (
     capitalised,
     is_question,
@@ -26,6 +36,10 @@ from askqa_builder.writers.utterances import (
     tidy_question,
 )
 
+MAX_READINGS = 4
+MAX_EARLIER_TURNS = 3
+"""Earlier question–answer exchanges at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -34,7 +48,20 @@ class _Asked:
     question: Question
     text: str
     answer: str
-    parse: Parse | None
+    tokens: tuple[Token, ...]
+
+    @property
+    def words(self) -> set[str]:
+        return content_words(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One reading of an ambiguous question: how it is named, and the human question."""
+
+    phrase: str
+    shorter: str | None
+    item: _Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +70,18 @@ class _Group:
 
     asked: str
     kind: AmbiguityKind
-    style: str
+    style: Style
     pattern: str
-    members: tuple[tuple[str, _Asked], ...]
-    """Each reading's distinguishing phrase and human question."""
+    members: tuple[_Member, ...]
 
 
 class ContrastWriter:
     """Makes ambiguous dialogues from pairs of questions, and unambiguous ones to go with them.
 
     For every k ambiguous dialogues on a passage it writes k·(1−s)/s unambiguous ones, rounded at
-    random so that the share s is right in expectation, as far as the passage has questions.
+    random so that the share s is right in expectation, as far as the passage has questions. A
+    passage without such pairs gives nothing, except with s = 0: then up to `per_passage`
+    unambiguous dialogues.
     """
 
     name = "contrast"
@@ -67,31 +95,33 @@ class ContrastWriter:
         per_passage: int = 4,
         history_share: float = 0.4,
     ) -> None:
+        """Set the seed, the share of ambiguous dialogues (0 to 1), and what one passage gives.
+
+        `per_passage` bounds the ambiguous dialogues on one passage; `history_share` is the share
+        of dialogues that begin with earlier turns, among those where some fit.
+        """
         self._seed = seed
         self._share = ambiguous_share
         self._per_passage = per_passage
         self._history_share = history_share
 
     def write(self, passage: Passage) -> Iterator[Draft | Reject]:
-        """Draft the dialogues of one passage."""
-        if len(passage.questions) < 2:
+        """Draft the dialogues of one passage, the same ones each time."""
+        asked = _usable(passage)
+        groups = _groups(asked, passage.text) if self._share > 0 else []
+        if not groups and self._share > 0:
             return
         rng = random.Random(f"{self._seed}:{passage.id}")
-        asked = _usable(passage.questions)
-        groups = _groups(asked, passage.text)
         picks = self._picks(groups, rng)
         for group, intended in picks:
-            yield self._ambiguous(group, intended, asked, rng)
+            yield self._ambiguous(group, intended, asked, passage, rng)
         for item in self._plain(picks, asked, rng):
-            history = self._history(asked, [item], rng)
-            yield plain_draft(item.question, item.text, item.answer, history)
+            history = self._history(asked, [item], item.text, rng)
+            yield plain_draft(item.question, item.text, _spoken(item, passage), history)
 
     def _picks(self, groups: Sequence[_Group], rng: random.Random) -> list[tuple[_Group, int]]:
         """Which groups become dialogues, and with which reading: each group once, then again."""
-        if self._share <= 0:
-            return []
-        shuffled = list(groups)
-        rng.shuffle(shuffled)
+        shuffled = rng.sample(groups, len(groups))
         orders = [rng.sample(range(len(g.members)), len(g.members)) for g in shuffled]
         picks = [
             (group, order[turn])
@@ -103,98 +133,158 @@ class ContrastWriter:
     def _plain(
         self, picks: Sequence[tuple[_Group, int]], asked: Sequence[_Asked], rng: random.Random
     ) -> list[_Asked]:
-        """The questions to answer at once: those of the picks first, as minimal pairs."""
-        if self._share <= 0:
-            wanted = float(self._per_passage)
-        else:
+        """The questions to answer at once: first those of the picks, the minimal pairs."""
+        wanted = float(self._per_passage)
+        if self._share > 0:
             wanted = len(picks) * (1 - self._share) / self._share
         count = int(wanted) + (rng.random() < wanted % 1)
-        paired = [member for group, _ in picks for _, member in group.members]
-        others = rng.sample(asked, len(asked))
-        ordered = {item.question.id: item for item in (*paired, *others)}
-        pool = list(ordered.values())
-        head = pool[: len({item.question.id for item in paired})]
-        rng.shuffle(head)
-        return (head + pool[len(head) :])[:count]
+        paired = {m.item.question.id: m.item for group, _ in picks for m in group.members}
+        others = [item for item in asked if item.question.id not in paired]
+        pool = rng.sample(list(paired.values()), len(paired)) + rng.sample(others, len(others))
+        return pool[:count]
 
     def _ambiguous(
-        self, group: _Group, intended: int, asked: Sequence[_Asked], rng: random.Random
+        self,
+        group: _Group,
+        intended: int,
+        asked: Sequence[_Asked],
+        passage: Passage,
+        rng: random.Random,
     ) -> Draft:
-        members = list(group.members)
-        if rng.random() < 0.5:
-            members.reverse()
-            intended = len(members) - 1 - intended
-        phrases = [phrase for phrase, _ in members]
-        meant = members[intended][1]
+        order = rng.sample(range(len(group.members)), len(group.members))
+        members = [group.members[i] for i in order]
+        intended = order.index(intended)
+        meant = members[intended]
+        items = [member.item for member in members]
+        # After a turn about something else, "it" would mean that: pronouns come first.
         history: tuple[Turn, ...] = ()
-        if group.pattern != "pronoun":
-            history = self._history(asked, [item for _, item in members], rng)
+        if not group.pattern.startswith("pronoun"):
+            history = self._history(asked, items, group.asked, rng)
+        phrases = [member.phrase for member in members]
+        asking = clarifying_question(phrases, members[-1].shorter, group.style, rng)
+        reply = clarification(meant.phrase, meant.shorter, group.style, rng)
         turns = (
             *history,
             Turn(role="user", act="question", text=group.asked),
-            Turn(
-                role="assistant",
-                act="clarifying_question",
-                text=clarifying_question(phrases, group.style, rng),
-            ),
-            Turn(
-                role="user",
-                act="clarification",
-                text=clarification(phrases[intended], group.style, rng),
-            ),
-            Turn(role="assistant", act="answer", text=said(meant.answer)),
+            Turn(role="assistant", act="clarifying_question", text=asking),
+            Turn(role="user", act="clarification", text=reply),
+            Turn(role="assistant", act="answer", text=said(_spoken(meant.item, passage))),
         )
-        ids = tuple(item.question.id for _, item in members)
+        ids = [item.question.id for item in items]
+        pattern = group.pattern.partition(",")[0]
         return Draft(
-            key="+".join((meant.question.id, *(i for i in sorted(ids) if i != meant.question.id))),
+            key=f"{pattern}-{meant.item.question.id}-{'+'.join(sorted(ids))}",
             turns=turns,
             ambiguous=True,
             ambiguity_kind=group.kind,
-            readings=tuple(reading_of(item.question, item.text) for _, item in members),
+            readings=tuple(reading_of(item.question, item.text) for item in items),
             intended=intended,
-            question_ids=ids,
-            details={"pattern": group.pattern},
+            question_ids=tuple(ids),
+            details={"pattern": group.pattern, "earlier_exchanges": len(history) // 2},
         )
 
     def _history(
-        self, asked: Sequence[_Asked], about: Sequence[_Asked], rng: random.Random
+        self, asked: Sequence[_Asked], about: Sequence[_Asked], question: str, rng: random.Random
     ) -> tuple[Turn, ...]:
-        return ()
+        """Earlier exchanges about the same passage that neither answer nor bias what comes."""
+        if rng.random() >= self._history_share:
+            return ()
+        words = [item.words for item in about]
+        shared = set.intersection(*words)
+        telling = set[str]().union(*words) - shared if len(about) > 1 else set[str]()
+        answers = [content_words(item.answer) for item in about]
+        topic = content_words(question)
+        fit = []
+        for item in asked:
+            said_here = item.words | content_words(item.answer)
+            if item in about or said_here & telling:
+                continue
+            if len(item.words & topic) > len(topic) / 2:
+                continue  # almost the same question: what follows would hang on it
+            if any(answer <= said_here for answer in answers):
+                continue
+            fit.append(item)
+        chosen: list[_Asked] = []
+        for item in rng.sample(fit, min(len(fit), rng.randint(1, MAX_EARLIER_TURNS))):
+            if all(answers_differ(item.answer, other.answer) for other in chosen):
+                chosen.append(item)
+        return tuple(
+            turn
+            for item in chosen
+            for turn in (
+                Turn(role="user", act="question", text=item.text),
+                Turn(role="assistant", act="answer", text=said(item.answer)),
+            )
+        )
 
 
-def _usable(questions: Sequence[Question]) -> list[_Asked]:
+def _usable(passage: Passage) -> list[_Asked]:
+    """The questions that are clean enough, each text once."""
     found: dict[str, _Asked] = {}
-    for question in questions:
+    for question in passage.questions:
         text = tidy_question(question.text)
+        if not is_question(text) or len(text.split()) > MAX_QUESTION_WORDS:
+            continue
         answer = tidy_answer(question.answers[0].text)
-        if text and answer and is_question(text) and len(text.split()) <= 25:
-            found.setdefault(text.casefold(), _Asked(question, text, answer, parse(text)))
+        tokens = tokenize(text)
+        if is_clean_answer(answer) and answer_fits(tokens, answer) and stands_alone(tokens):
+            found.setdefault(text.casefold(), _Asked(question, text, answer, tokens))
     return list(found.values())
 
 
 def _groups(asked: Sequence[_Asked], passage: str) -> list[_Group]:
     """Merge every pair; pairs that merge to the same question are one group of readings."""
-    merged: dict[str, tuple[Merge, dict[str, tuple[str, _Asked]]]] = {}
+    merged: dict[str, tuple[Merge, dict[str, _Member]]] = {}
+    parses: dict[str, Parse | None] = {}
     for one, other in itertools.combinations(asked, 2):
-        if one.parse is None or other.parse is None:
+        if one.tokens[0].lower != other.tokens[0].lower and not _may_pair(one, other):
             continue
-        found = merge(one.parse, other.parse, passage)
+        for item in (one, other):
+            if item.question.id not in parses:
+                well = is_spelled_well(item.tokens, passage)
+                parses[item.question.id] = parse(item.text) if well else None
+        left, right = parses[one.question.id], parses[other.question.id]
+        if left is None or right is None or not answers_differ(one.answer, other.answer):
+            continue
+        found = match(left, right, passage)
         if found is None:
             continue
         _, members = merged.setdefault(found.asked.casefold(), (found, {}))
-        for phrase, item in zip(found.phrases, (one, other), strict=True):
-            members.setdefault(phrase.casefold(), (phrase, item))
+        shorter = found.shorter or (None, None)
+        for phrase, short, item in zip(found.phrases, shorter, (one, other), strict=True):
+            members.setdefault(item.question.id, _Member(phrase, short, item))
     known = {item.text.casefold() for item in asked}
-    groups: list[_Group] = []
-    for found, members in merged.values():
-        text = capitalised(found.asked) + "?"
-        if text.casefold() in known:
-            continue
-        kept: dict[str, tuple[str, _Asked]] = {}
-        for phrase, item in members.values():
-            kept.setdefault(item.answer.casefold(), (phrase, item))
-        if 2 <= len(kept) <= 4:
-            groups.append(
-                _Group(text, found.kind, found.style, found.pattern, tuple(kept.values()))
-            )
-    return groups
+    groups = [_group(found, members.values()) for found, members in merged.values()]
+    return [group for group in groups if group is not None and group.asked.casefold() not in known]
+
+
+def _may_pair(one: _Asked, other: _Asked) -> bool:
+    """Whether questions with different first words can be a pair: "In what year", "When"."""
+    firsts = {one.tokens[0].lower, other.tokens[0].lower}
+    return bool(firsts & {"in", "on", "at", "during", "for", "after", "before", "what", "which"})
+
+
+def _group(found: Merge, members: Iterable[_Member]) -> _Group | None:
+    kept: list[_Member] = []
+    for member in members:
+        if all(
+            member.phrase.casefold() != other.phrase.casefold()
+            and answers_differ(member.item.answer, other.item.answer)
+            for other in kept
+        ):
+            kept.append(member)
+    if not 2 <= len(kept) <= MAX_READINGS:
+        return None
+    asked = capitalised(found.asked) + "?"
+    return _Group(asked, found.kind, found.style, found.pattern, tuple(kept))
+
+
+def _spoken(item: _Asked, passage: Passage) -> str:
+    """The answer with the article that stands before it in the passage: "third" as "a third"."""
+    start = item.question.answers[0].start
+    if start is None or not item.answer[0].isalpha():
+        return item.answer
+    before = re.search(r"\b(a|an|the) $", passage.text[max(0, start - 5) : start], re.IGNORECASE)
+    after = passage.text[start + len(item.question.answers[0].text) :]
+    whole = re.match(r"[.,;:)]|$| (and|or|in|of|on|at|by|to|for|from|is|was|were|are|as)\b", after)
+    return f"{before[1].lower()} {item.answer}" if before and whole else item.answer

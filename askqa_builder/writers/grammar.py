@@ -2,8 +2,8 @@
 
 A question is tokenised with offsets (so that what is printed is always a slice of the original)
 and given a flat parse: where its wh-word, its auxiliary and its main verb stand. Closed classes
-of English are listed here; which open-class words can be verbs, nouns or adjectives is looked up
-in `lemminflect`'s dictionary (made from the NIH SPECIALIST lexicon).
+of English are in `lexicon.py`; which open-class words can be verbs, nouns or adjectives is looked
+up in `lemminflect`'s dictionary (made from the NIH SPECIALIST lexicon).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from askqa_builder.writers.lexicon import (
     AUXILIARIES,
@@ -19,11 +20,13 @@ from askqa_builder.writers.lexicon import (
     CLOSED,
     DETERMINERS,
     HAVE,
+    ORDINALS,
     PREPOSITIONS,
     QUANTIFIERS,
     SUBORDINATORS,
     WH,
 )
+from askqa_builder.writers.utterances import without_stop
 
 _TOKEN = re.compile(
     r"['’]s\b"
@@ -31,6 +34,13 @@ _TOKEN = re.compile(
     r"|\w+(?:(?:[.,:/&–-]|['’](?!s\b))\w+)*"
     r"|[^\w\s]"
 )
+_RELATIVES = frozenset("that which who whom whose".split())
+# Infinitives that are hardly ever nouns after a noun: "the battle take place".
+_SURE_VERBS = frozenset(
+    "take make have get give go come become begin see say find leave lose win meet".split()
+)
+_VERBS_WITH_OF = frozenset("consist think die speak dispose approve dream hear".split())
+_DATED = frozenset("year date day month century decade".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,15 @@ class Token:
     lower: str
     start: int
     end: int
+
+    @property
+    def closed(self) -> bool:
+        """Of a closed class; a capital within a sentence makes a name of it: US, One, The."""
+        return self.lower in CLOSED and (self.text == self.lower or self.start == 0)
+
+    @property
+    def is_word(self) -> bool:
+        return self.text[0].isalnum() or self.lower == "'s"
 
 
 def tokenize(text: str) -> tuple[Token, ...]:
@@ -53,15 +72,30 @@ def tokenize(text: str) -> tuple[Token, ...]:
 
 def content_words(text: str) -> set[str]:
     """Lower-cased words that carry meaning: what is left without closed classes and marks."""
-    return {t.lower for t in tokenize(text) if t.lower not in CLOSED and t.lower[0].isalnum()}
+    return {
+        t.lower
+        for t in tokenize(text)
+        if t.text[0].isalnum() and (not t.closed or (t.text.isupper() and len(t.text) > 1))
+    }
+
+
+# -- words -----------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=1 << 14)
 def word_classes(word: str) -> dict[str, tuple[str, ...]]:
     """Universal parts of speech that a lower-case word can have, each with its lemmas."""
-    from lemminflect import getAllLemmas  # 0.3 s to load: only when a pair is found
+    from lemminflect import getAllLemmas  # 0.3 s to load: only when it is needed
 
     return dict(getAllLemmas(word))
+
+
+@lru_cache(maxsize=1 << 12)
+def inflected(lemma: str, tag: str) -> tuple[str, ...]:
+    """The forms of a verb under a Penn tag (VBD, VBN, VBZ), the commonest first."""
+    from lemminflect import getInflection
+
+    return tuple(getInflection(lemma, tag=tag))
 
 
 def can_be(word: str, part: str) -> bool:
@@ -73,7 +107,7 @@ def is_base_verb(token: Token) -> bool:
     """Whether a token can be an infinitive, as it follows `did` or `can`."""
     return (
         token.text == token.lower
-        and token.lower not in CLOSED
+        and not token.closed
         and token.lower in word_classes(token.lower).get("VERB", ())
     )
 
@@ -81,18 +115,9 @@ def is_base_verb(token: Token) -> bool:
 def is_participle(token: Token) -> bool:
     """Whether a token can follow `was` or `has` as a past or present participle."""
     lemmas = word_classes(token.lower).get("VERB", ()) if token.text == token.lower else ()
-    if not lemmas or token.lower in CLOSED:
+    if not lemmas or token.closed:
         return False
-    if token.lower.endswith(("ed", "ing")):
-        return True
-    return token.lower in _past_participles(lemmas[0])
-
-
-@lru_cache(maxsize=1 << 12)
-def _past_participles(lemma: str) -> tuple[str, ...]:
-    from lemminflect import getInflection
-
-    return tuple(getInflection(lemma, tag="VBN"))
+    return token.lower.endswith(("ed", "ing")) or token.lower in inflected(lemmas[0], "VBN")
 
 
 def is_plural(token: Token) -> bool:
@@ -104,9 +129,22 @@ def is_plural(token: Token) -> bool:
 
 
 def is_adjective_only(token: Token) -> bool:
-    """Whether a word can modify a noun but hardly be one."""
+    """Whether a lower-case word can modify a noun but hardly be one."""
     classes = word_classes(token.lower)
-    return "ADJ" in classes and "NOUN" not in classes and "VERB" not in classes
+    return (
+        token.text == token.lower
+        and "ADJ" in classes
+        and "NOUN" not in classes
+        and "VERB" not in classes
+    )
+
+
+def is_adverb(token: Token) -> bool:
+    """Whether a word is an adverb in -ly."""
+    return token.lower.endswith("ly") and can_be(token.lower, "ADV")
+
+
+# -- questions -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +153,7 @@ class Parse:
 
     text: str
     tokens: tuple[Token, ...]
+    """"In what year", "What day" … are one token, "when"."""
     wh: int
     """Where the wh-word stands: 0, or later after a fronted phrase ("In 1653, who …")."""
     auxiliary: int | None
@@ -128,65 +167,107 @@ class Parse:
             return ""
         return self.text[self.tokens[start].start : self.tokens[end - 1].end]
 
+    def lower(self, index: int) -> str:
+        """The lower-case token at an index; empty beyond the end."""
+        return self.tokens[index].lower if 0 <= index < len(self.tokens) else ""
+
 
 def parse(text: str) -> Parse | None:
-    """Take a question apart; None where it is no wh-question of a known form."""
-    body = text.strip().rstrip("?.! ")
-    tokens = tokenize(body)
+    """Take a question apart; None where it is no single wh-question of a known form."""
+    body = without_stop(text)
+    tokens = _when_as_one(tokenize(body))
     wh = next((i for i, t in enumerate(tokens) if t.lower in WH), None)
     if wh is None or len(tokens) < 3:
         return None
-    fronted = wh > 0 and not (wh == 1 and tokens[0].lower in PREPOSITIONS)
-    if fronted and tokens[0].lower not in PREPOSITIONS:
+    if wh > 0 and tokens[0].lower not in PREPOSITIONS:
         return None
+    if any(a.lower == "and" and b.lower in WH for a, b in pairwise(tokens)):
+        return None  # two questions in one
     auxiliary = next(
         (i for i in range(wh + 1, len(tokens)) if tokens[i].lower in AUXILIARIES), None
     )
-    if auxiliary is None or _finite_verb_before(tokens, wh, auxiliary):
+    if auxiliary is None or any(
+        t.lower in SUBORDINATORS | _RELATIVES for t in tokens[wh + 1 : auxiliary]
+    ):
         verb = _subject_question_verb(tokens, wh)
         return None if verb is None else Parse(body, tokens, wh, None, verb)
-    return Parse(body, tokens, wh, auxiliary, _main_verb(tokens, wh, auxiliary))
+    verb = _main_verb(tokens, wh, auxiliary)
+    if verb is None and tokens[auxiliary].lower not in BE:
+        return None
+    return Parse(body, tokens, wh, auxiliary, verb)
 
 
-def _finite_verb_before(tokens: Sequence[Token], wh: int, auxiliary: int) -> bool:
-    """Whether the auxiliary belongs to a later clause: "Who built the tower that was …"."""
-    return any(
-        t.lower in SUBORDINATORS | {"that", "who", "which"} for t in tokens[wh + 1 : auxiliary]
-    )
+def _when_as_one(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    first = 1 if tokens and tokens[0].lower in ("in", "on", "during", "at") else 0
+    words = [t.lower for t in tokens[first : first + 3]]
+    if len(words) < 3 or words[0] not in ("what", "which") or words[1] not in _DATED:
+        return tokens
+    if words[2] not in AUXILIARIES:
+        return tokens
+    last = tokens[first + 1]
+    text = " ".join(t.text for t in tokens[: first + 2])
+    return (Token(text, "when", tokens[0].start, last.end), *tokens[first + 2 :])
 
 
 def _subject_question_verb(tokens: Sequence[Token], wh: int) -> int | None:
-    start = wh + 1
-    if tokens[wh].lower in ("what", "which", "whose", "how"):
-        start += 1  # the noun that the wh-word asks for comes first
-    for i in range(start, len(tokens)):
-        token = tokens[i]
-        if token.text == token.lower and can_be(token.lower, "VERB") and token.lower not in CLOSED:
-            return i
-        if token.lower in PREPOSITIONS and tokens[wh].lower == "who":
-            return None
-    return None
+    """The finite verb of "Who portrayed M?", "What county saw …?", "How many guards died?"."""
+    start = wh + {"who": 1, "whom": 1, "how": 3}.get(tokens[wh].lower, 2)
+    if tokens[wh].lower == "what" and len(tokens) > wh + 1:
+        known = word_classes(tokens[wh + 1].lower)
+        start -= "VERB" in known and "NOUN" not in known  # "What caused …?"
+    found = [
+        i
+        for i in range(start, len(tokens))
+        if tokens[i].text == tokens[i].lower
+        and not tokens[i].closed
+        and can_be(tokens[i].lower, "VERB")
+        and not tokens[i].lower.endswith("ing")
+        and tokens[i - 1].lower not in DETERMINERS | QUANTIFIERS | PREPOSITIONS | {"'s"}
+    ]
+    sure = [i for i in found if not can_be(tokens[i].lower, "NOUN")]
+    return min(sure or found, default=None)
 
 
 def _main_verb(tokens: Sequence[Token], wh: int, auxiliary: int) -> int | None:
     kind = tokens[auxiliary].lower
     fits = is_participle if kind in BE | HAVE else is_base_verb
-    subject_asked = auxiliary == wh + 1 and tokens[wh].lower in ("who", "what", "which")
     first = auxiliary + 1
-    asks_subject = kind in BE and (subject_asked or auxiliary > wh + 1)
-    if asks_subject and first < len(tokens) and fits(tokens[first]):
-        return first  # "Which language is associated with …", "How many tents were flown …"
+    subject_asked = first > wh + 2 or tokens[wh].lower in ("who", "what", "which")
+    if subject_asked and first < len(tokens) and kind not in ("do", "does", "did"):
+        # "Which language is associated with …", "How many tents were flown …"
+        after = first + (is_adverb(tokens[first]) or tokens[first].lower in ("been", "be"))
+        if after < len(tokens) and fits(tokens[after]):
+            return after
+    found: list[int] = []
     for i in range(first + 1, len(tokens)):
         token, before = tokens[i], tokens[i - 1]
-        if token.lower in SUBORDINATORS and token.lower not in PREPOSITIONS:
-            return None
+        if token.lower in _RELATIVES or (
+            token.lower in SUBORDINATORS and token.lower not in PREPOSITIONS
+        ):
+            break
+        if token.lower in ("do", "have") and kind not in BE | HAVE and _closes(tokens, i + 1):
+            return i  # "What does an active technique do?"
         if not fits(token) or before.lower in DETERMINERS | QUANTIFIERS | PREPOSITIONS | {"'s"}:
             continue
-        if is_adjective_only(before) and before.text == before.lower:
+        if is_adjective_only(before):
             continue
-        if kind in BE and token.lower.endswith("ing") and i + 1 < len(tokens):
+        if kind in BE | HAVE and i + 1 < len(tokens):
             following = tokens[i + 1]
-            if can_be(following.lower, "NOUN") and following.lower not in CLOSED:
-                continue  # "the lowest ranking cardinals"
-        return i
-    return None
+            noun = not following.closed and can_be(following.lower, "NOUN")
+            if noun and (token.lower.endswith("ing") or before.lower in ORDINALS):
+                continue  # "the lowest ranking cardinals", "the first published book"
+        sure = token.lower in _SURE_VERBS or not can_be(token.lower, "NOUN")
+        if kind in BE | HAVE or sure:
+            return i
+        found.append(i)
+    # of words that can be nouns too ("war", "end") the one before a boundary is the verb
+    return next((i for i in found if _closes(tokens, i + 1)), found[0] if found else None)
+
+
+def _closes(tokens: Sequence[Token], index: int) -> bool:
+    if index >= len(tokens):
+        return True
+    token = tokens[index]
+    if token.lower == "of" and tokens[index - 1].lower not in _VERBS_WITH_OF:
+        return False
+    return token.closed or token.text != token.lower or is_adverb(token)

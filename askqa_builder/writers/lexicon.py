@@ -57,10 +57,16 @@ PLACE_NOUNS = frozenset(
     "river lake mountain street road avenue building house hall park bridge station school "
     "university college church museum hospital location site venue borough district".split()
 )
+ADMINISTRATIVE = frozenset(
+    "place city town village county state province country nation continent region area location "
+    "site venue borough district".split()
+)
+"""Places that one asks for by "where", not by "what"."""
+
 VAGUE_NOUNS = frozenset(
     "kind kinds type types sort sorts form forms part parts number numbers percentage percent "
     "proportion fraction share amount name names term terms word words example examples member "
-    "members rate level one ones some list lot way ways piece pieces title result use".split()
+    "members one ones some list lot way ways use".split()
 )
 """Heads that say little alone: "What is the name?" is hardly a question."""
 
@@ -133,6 +139,65 @@ FEMALE_NAMES = frozenset(
     "Rachel Rebecca Renee Rhonda Rita Roberta Rosa Ruth Samantha Sandra Sara Sarah Sharon "
     "Sheila Shirley Stacy Stephanie Susan Suzanne Sylvia Tammy Teresa Thelma Theresa Tiffany "
     "Tina Valerie Veronica Vivian Wanda Wendy Yvonne".split()
+)
+
+NUMBER_WORDS = frozenset(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety "
+    "hundred hundreds thousand thousands million millions billion billions trillion dozen dozens "
+    "half third quarter fifth tenth none several couple few once twice double triple".split()
+)
+DIGITS = {
+    word: str(number)
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen sixteen seventeen eighteen nineteen twenty".split()
+    )
+}
+ORDINALS = frozenset(
+    "first second third fourth fifth sixth seventh eighth ninth tenth last final next".split()
+)
+LEANING = frozenset(
+    "live lives lived reside resides based included involved interested participate participated "
+    "located depend depends consist belong made known used fight fought prepare wait vote look "
+    "search ask apply account care stand rely focus focused concentrate insist agree suffer "
+    "suffered come came derive derived originate result resulted differ base work worked pay paid "
+    "believe believed deal speak written arrested blamed responsible famous criticized praised "
+    "nominated".split()
+)
+"""Words that want the phrase after their preposition: "fight for X", "live in X"."""
+
+DIMENSIONS = frozenset("long wide high tall deep thick broad heavy".split())
+SIZES = frozenset(
+    "area population size length width height depth thickness weight volume diameter".split()
+)
+BEGINNING = frozenset("begin start commence".split())
+ENDING = frozenset("end finish conclude stop cease".split())
+
+HARMED = frozenset(
+    "killed dead injured wounded hurt missing displaced homeless evacuated hospitalized disabled "
+    "destroyed damaged lost infected sick".split()
+)
+"""What becomes of people and things in disasters; all of them are "affected"."""
+SYNONYMS = {
+    "an": "a",
+    "which": "what",
+    "constructed": "built",
+    "erected": "built",
+    "established": "founded",
+    "situated": "located",
+    "start": "begin",
+    "started": "began",
+    "finish": "end",
+    "finished": "ended",
+    "kinds": "types",
+    "kind": "type",
+    "percent": "percentage",
+}
+"""Words that annotators use for each other: readings may differ in them and still be a pair."""
+PLACE_PROPERTIES = frozenset(
+    "population capital area economy climate government border borders currency ranking gdp flag "
+    "constitution parliament coast territory".split()
 )
 
 SUBJECT_FORMS = {"it": "it", "they": "they", "he": "he", "she": "she"}

@@ -5,92 +5,78 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from askqa_builder.writers.pairs import Style
 from askqa_builder.writers.utterances import capitalised
 
-_ASK_NOUN = (
+_ASK = (
     "Do you mean {}?",
-    "Are you asking about {}?",
-    "Which one do you mean, {}?",
+    "Do you mean {}?",
     "{}?",
     "Sorry, do you mean {}?",
-    "Would that be {}?",
     "Just to be sure, do you mean {}?",
-    "Is that about {}?",
     "Let me check: do you mean {}?",
-    "Which one are you asking about, {}?",
-)
-_ASK_PERSON = (
-    "Do you mean {}?",
-    "Are you asking about {}?",
-    "Who do you mean, {}?",
-    "{}?",
-    "Sorry, do you mean {}?",
-    "Would that be {}?",
-    "Just to be sure, do you mean {}?",
-    "Is that about {}?",
-    "Let me check: do you mean {}?",
-)
-_ASK_ADJUNCT = (
-    "Do you mean {}?",
-    "{}?",
-    "Sorry, do you mean {}?",
-    "Just to be sure, do you mean {}?",
     "Which do you mean, {}?",
     "Would that be {}?",
-    "Let me check: do you mean {}?",
-    "Are you asking about the one {}?",
+    "I'm not sure which you mean: {}?",
 )
-_REPLY_NOUN = (
+_ASK_ABOUT = (
+    *_ASK,
+    "Are you asking about {}?",
+    "Is this about {}?",
+    "Do you want to know about {}?",
+)
+_ASKS: dict[Style, tuple[str, ...]] = {
+    "noun": _ASK_ABOUT,
+    "person": tuple(form.replace("hich", "ho") for form in _ASK_ABOUT),
+    "adjunct": _ASK,
+    "clause": tuple(form for form in _ASK if not form.startswith("Would")),
+    "which": _ASK_ABOUT,
+    "count": _ASK_ABOUT,
+}
+
+_SHORTER = 0.4
+"""How often "the Irish one" is said for "the Irish term"."""
+
+_REPLY = (
+    "{}.",
     "{}.",
     "I mean {}.",
-    "{}, please.",
     "I meant {}.",
-    "I'm asking about {}.",
-    "Oh, {}.",
-    "Sorry, I mean {}.",
-    "I was thinking of {}.",
-)
-_REPLY_ADJUNCT = (
-    "{}.",
-    "I mean {}.",
     "{}, please.",
-    "I meant {}.",
     "Oh, {}.",
     "Sorry, I mean {}.",
     "{}, I mean.",
 )
-
-_ASK = {
-    "noun": _ASK_NOUN,
-    "person": _ASK_PERSON,
-    "adjunct": _ASK_ADJUNCT[:-1],
-    "clause": _ASK_ADJUNCT[:-2],
-    "which": _ASK_NOUN,
-    "count": _ASK_NOUN,
+_REPLY_ABOUT = (*_REPLY, "I'm asking about {}.", "I was thinking of {}.")
+_REPLIES: dict[Style, tuple[str, ...]] = {
+    "noun": _REPLY_ABOUT,
+    "person": _REPLY_ABOUT,
+    "adjunct": _REPLY,
+    "clause": _REPLY,
+    "which": _REPLY_ABOUT,
+    "count": _REPLY_ABOUT,
 }
-_REPLY = {"noun": _REPLY_NOUN, "person": _REPLY_NOUN}
 
 
-def choice(phrases: Sequence[str]) -> str:
-    """ "the motto, the song or the state flower" """
-    return f"{', '.join(phrases[:-1])} or {phrases[-1]}"
+def clarifying_question(
+    phrases: Sequence[str], shorter: str | None, style: Style, rng: random.Random
+) -> str:
+    """Ask which of the phrases is meant; all are named, the last perhaps in its shorter form."""
+    named = [_named(phrase, style) for phrase in phrases]
+    if shorter is not None and rng.random() < _SHORTER:
+        named[-1] = shorter
+    comma = "," if style == "clause" or len(named) > 2 else ""
+    choice = f"{', '.join(named[:-1])}{comma} or {named[-1]}"
+    return capitalised(rng.choice(_ASKS[style]).format(choice))
 
 
-def clarifying_question(phrases: Sequence[str], style: str, rng: random.Random) -> str:
-    """Ask which of the phrases is meant, all of them named."""
-    return capitalised(rng.choice(_ASK[style]).format(choice(_offered(phrases, style))))
+def clarification(phrase: str, shorter: str | None, style: Style, rng: random.Random) -> str:
+    """The user's reply, which repeats the phrase that is meant, perhaps in its shorter form."""
+    named = _named(phrase, style)
+    if shorter is not None and rng.random() < _SHORTER:
+        named = shorter
+    return capitalised(rng.choice(_REPLIES[style]).format(named))
 
 
-def clarification(phrase: str, style: str, rng: random.Random) -> str:
-    """The user's reply, which repeats the phrase that is meant."""
-    return capitalised(rng.choice(_REPLY.get(style, _REPLY_ADJUNCT)).format(_named(phrase, style)))
-
-
-def _offered(phrases: Sequence[str], style: str) -> list[str]:
-    return [_named(phrase, style) for phrase in phrases]
-
-
-def _named(phrase: str, style: str) -> str:
-    if style == "which":
-        return f"the {phrase}"
-    return phrase
+def _named(phrase: str, style: Style) -> str:
+    return f"the {phrase}" if style == "which" else phrase

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from askqa_builder.writers.grammar import Parse, Token, is_plural, tokenize
@@ -14,6 +15,7 @@ from askqa_builder.writers.lexicon import (
     MALE_NOUNS,
     PERSON_NOUNS,
     PERSON_TITLES,
+    PLACE_PROPERTIES,
     PREPOSITIONS,
     THING_ENDINGS,
 )
@@ -27,60 +29,82 @@ _OF_THINGS = frozenset(
     "founded established located situated built constructed released published adopted ratified "
     "signed introduced launched opened closed created developed discovered invented written "
     "manufactured produced composed recorded formed called spelled pronounced used stand measure "
-    "weigh cost located mean cover contain consist".split()
+    "weigh cost mean cover contain consist".split()
 )
-_OF_PEOPLE = frozenset("born die died marry married wed veto move retire resign say think".split())
+_OF_PEOPLE = frozenset(
+    "born die died marry married wed veto portray portrayed played play say said think".split()
+)
 
 
 def pronoun_for(
-    phrases: tuple[str, str], parse: Parse, chunk: tuple[int, int], passage: str
+    phrases: tuple[str, str], parse: Parse, agreement: str, property_of: str, passage: str
 ) -> Number | None:
-    """ "it", "they", "he" or "she" where it fits both phrases and is sure; else None."""
-    verb = parse.tokens[parse.verb].lower if parse.verb is not None else ""
-    kinds = [_kind(phrase, verb, passage) for phrase in phrases]
-    if kinds[0] is None or kinds[0] != kinds[1]:
+    """ "it", "they", "he" or "she" where it surely fits both phrases; else None.
+
+    `agreement` is the auxiliary of which the phrase is the subject, and `property_of` the noun
+    that belongs to it ("Gabon's ranking"); either may be empty.
+    """
+    verb = parse.lower(parse.verb) if parse.verb is not None else ""
+    kinds = {_kind(phrase, verb, passage) for phrase in phrases}
+    if kinds == {None} and property_of in PLACE_PROPERTIES:
+        return "it"
+    if kinds == {"it", None} and all(phrase[0].isupper() for phrase in phrases):
+        kinds = {"it"}  # the same is asked about both, so both are of a kind
+    if len(kinds) != 1:
         return None
-    return kinds[0]
+    number = kinds.pop()
+    if agreement in ("are", "were", "do", "have"):
+        return "they" if number in ("it", "they") else None
+    if agreement in ("is", "was", "does", "has"):
+        return "it" if number in ("it", "they") else number
+    return number
 
 
 def _kind(phrase: str, verb: str, passage: str) -> Number | None:
-    tokens = [t for t in tokenize(phrase) if t.text[0].isalnum()]
-    if not tokens:
-        return None
+    # behind a blank: a phrase does not start a sentence, so "One World" is a name
+    tokens = [t for t in tokenize(f" {phrase}") if t.is_word]
     determined = tokens[0].lower in DETERMINERS
+    if tokens[0].lower in ("a", "an"):
+        return None
     core = tokens[1:] if determined else tokens
     cut = next((i for i, t in enumerate(core) if t.lower in PREPOSITIONS), len(core))
-    if cut == 0:
+    if cut == 0 or core[0].closed:
         return None
+    if any(token.lower == "and" for token in core):
+        return "they"
     head = core[cut - 1]
-    if head.lower in PERSON_NOUNS or (core[0].lower in PERSON_TITLES and core[0].text[0].isupper()):
-        return _gender(core, passage)
+    titled = core[0].text[0].isupper() and core[0].lower in PERSON_TITLES
+    if head.lower in PERSON_NOUNS or titled:
+        return gender(core[:cut], passage)
+    if head.lower.rstrip("s") in PERSON_NOUNS:
+        return "they"
     if head.text[0].islower():
-        if is_plural(head):
-            return "they"
-        return "it"
+        return "they" if is_plural(head) else "it"
+    if verb in _OF_PEOPLE:
+        return gender(core, passage)
     return _name(phrase, core, head, determined, verb, passage)
 
 
 def _name(
     phrase: str, core: list[Token], head: Token, determined: bool, verb: str, passage: str
 ) -> Number | None:
-    """A proper name: a person, a thing, or (often) we cannot know."""
-    if verb in _OF_PEOPLE:
-        return _gender(core, passage)
-    if head.lower in THING_ENDINGS or verb in _OF_THINGS or head.text.isupper():
+    """What a proper name names: a thing, a person, or (often) we cannot know."""
+    if head.lower in THING_ENDINGS or verb in _OF_THINGS:
         return "it"
+    if head.text.isupper() and len(head.text) > 1:
+        return "it"  # an acronym
     if len(core) > 1 and core[0].text in MALE_NAMES | FEMALE_NAMES:
-        return _gender(core, passage)
-    name = re.escape(phrase)
+        return gender(core, passage)
     if determined:
         return None if is_plural(head) else "it"
+    name = re.escape(phrase)
     if re.search(rf"\b(in|at|near|from|into|across|throughout|the) {name}\b(?!'s)", passage):
         return "it"
     return None
 
 
-def _gender(core: list[Token], passage: str) -> Number | None:
+def gender(core: Sequence[Token], passage: str) -> Number | None:
+    """Whether people are called "he" or "she": by noun, given name, or the passage's pronouns."""
     words = {t.lower for t in core}
     if is_plural(core[-1]) and core[-1].text[0].islower():
         return "they"

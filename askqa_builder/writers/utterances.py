@@ -13,6 +13,7 @@ _ASKING = re.compile(
     r"|^(is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might|must)\b",
     re.IGNORECASE,
 )
+_ABBREVIATED = re.compile(r"(?:\b[A-Za-z]|\b(?:Inc|Ltd|Co|Corp|Jr|Sr|St|Mt|Dr|Mr|Mrs|vs|etc))\.$")
 # A first word that is written with a small letter even at the start: iPod, eBay.
 _SMALL_START = re.compile(r"[a-z]+[A-Z]")
 
@@ -20,8 +21,19 @@ _SMALL_START = re.compile(r"[a-z]+[A-Z]")
 def tidy_question(text: str) -> str:
     """One line with one final question mark and a capital; empty where nothing is left."""
     line = " ".join(text.translate(_QUOTES).replace("''", '"').split())
-    line = re.sub(r"\s+([,.;:?!])", r"\1", line).rstrip("?.!,;: ").lstrip("?.!,;: ")
+    line = without_stop(re.sub(r"\s+([,.;:?!])", r"\1", line).lstrip("?.!,;: "))
+    line = re.sub(r"^(what|who|where|when|how)'s\b", r"\1 is", line, flags=re.IGNORECASE)
+    line = re.sub(r"\b(in|at|of|for|on|to|from|by|with) it's\b", r"\1 its", line)
+    first, _, rest = line.partition(" ")
+    if _ASKING.fullmatch(first):
+        line = f"{first.lower()} {rest}".strip()  # "WHen was …"
     return capitalised(line) + "?" if line else ""
+
+
+def without_stop(question: str) -> str:
+    """A question without its final marks; the dot of "the U.S." stays."""
+    line = question.rstrip("?!,;: ")
+    return line if _ABBREVIATED.search(line) else line.rstrip("?.!,;: ")
 
 
 def is_question(text: str) -> bool:
@@ -40,9 +52,7 @@ def tidy_answer(text: str) -> str:
     elif line.count('"') == 2 and line[0] == line[-1] == '"':
         line = line[1:-1]
     line = re.sub(r"\s+([,.;:?!])", r"\1", line).strip(" ,;:–—")
-    if line.endswith(".") and not re.search(r"(?:\b[A-Za-z]|\b[A-Z][a-z]{1,2})\.$", line):
-        line = line.rstrip(". ")  # the dot of an abbreviation stays: "Inc.", "U.S."
-    return line
+    return line if _ABBREVIATED.search(line) else line.rstrip(". ")
 
 
 def said(answer: str) -> str:
@@ -58,12 +68,16 @@ def capitalised(text: str) -> str:
 
 
 def reading_of(question: Question, asked: str) -> Reading:
-    """The reading that a question's annotation gives; evidence is the first answer's exact span."""
+    """The reading that a question's annotation gives; evidence is the first answer's exact span.
+
+    The reference answers are tidied like the spoken one; each is given once.
+    """
     first = question.answers[0]
     exact = first.start is not None
+    tidied = [tidy_answer(answer.text) for answer in question.answers]
     return Reading(
         question=asked,
-        answers=tuple(dict.fromkeys(answer.text for answer in question.answers)),
+        answers=tuple(dict.fromkeys(filter(None, tidied))),
         evidence=first.text if exact else None,
         evidence_start=first.start,
     )

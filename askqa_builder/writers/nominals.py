@@ -1,0 +1,206 @@
+"""Merges of noun phrases: a modifier is left out, or a pronoun stands for the whole."""
+
+from __future__ import annotations
+
+from askqa_builder.writers.grammar import (
+    Parse,
+    Token,
+    can_be,
+    is_adjective_only,
+    is_adverb,
+    is_plural,
+)
+from askqa_builder.writers.lexicon import (
+    AUXILIARIES,
+    CONJUNCTIONS,
+    DETERMINERS,
+    OBJECT_FORMS,
+    ORDINALS,
+    POSSESSIVE_FORMS,
+    POSSESSIVES,
+    PREPOSITIONS,
+    SUBJECT_FORMS,
+    TIME_NOUNS,
+    VAGUE_NOUNS,
+)
+from askqa_builder.writers.pairs import Merge, Slot, Style, same
+from askqa_builder.writers.reference import pronoun_for
+
+Spans = tuple[tuple[int, int], tuple[int, int]]
+"""First and one past the last token of a noun phrase, in each of two questions."""
+
+_WITH_PRONOUN = frozenset("with to of about by".split())
+"""Prepositions after which "it" sounds right: "associated with it", hardly "served on it"."""
+
+
+def phrases_around(one: Parse, other: Parse, slot: Slot) -> Spans | None:
+    """The base noun phrases around the slot: from one boundary to the next, alike in both."""
+    spans = _phrase_around(one, slot), _phrase_around(other, slot)
+    if spans[0][0] != spans[1][0]:
+        return None
+    if len(one.tokens) - spans[0][1] != len(other.tokens) - spans[1][1]:
+        return None
+    return spans
+
+
+def _phrase_around(parse: Parse, slot: Slot) -> tuple[int, int]:
+    floor = parse.wh + 1
+    for anchor in (parse.auxiliary, parse.verb):
+        if anchor is not None and anchor < slot.start:
+            floor = max(floor, anchor + 1)
+    left = slot.start
+    while left > floor:
+        word = parse.tokens[left - 1]
+        if word.lower in PREPOSITIONS | CONJUNCTIONS | AUXILIARIES or not word.is_word:
+            break
+        left -= 1
+    right = slot.end(parse)
+    while right < len(parse.tokens) and right != parse.verb:
+        word = parse.tokens[right]
+        if word.closed or not word.is_word:
+            break
+        if word.lower in ("last", "next") and parse.lower(right + 1) in TIME_NOUNS:
+            break  # "Which film won the jury prize | last year?"
+        right += 1
+    last = parse.tokens[right - 1]
+    if right - 1 > left and right - 1 >= slot.end(parse):
+        ends = right == parse.verb and (last.lower in ORDINALS or is_adverb(last))
+        describes = parse.verb is None and is_adjective_only(last)
+        right -= ends or describes  # "When was the phrase | first used?", "the lake | famous for"
+    return left, right
+
+
+def modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None:
+    """ "What is the Russian term for …?" / "… the Irish term …?" → "What is the term for …?" """
+    (_, right), (_, other_right) = spans
+    start, end = slot.start, slot.end(one)
+    if one.lower(start) in ("a", "an", "the") and start + 1 < end:
+        if not same(one.tokens[start], other.tokens[start]):
+            return None
+        start += 1
+    before = one.lower(start - 1)
+    if end >= right or before not in {"the", "a", "an", "'s"} | POSSESSIVES:
+        return None
+    changed = one.tokens[start:end], other.tokens[start : slot.end(other)]
+    head = one.tokens[end:right]
+    if any(w.closed or not w.is_word for w in (*changed[0], *changed[1], *head)):
+        return None
+    if len(head) > 1 and head[0].lower.endswith(("ing", "ed")):
+        return None  # "the lowest ranking cardinals": the modifier belongs to "ranking"
+    if head[0].lower in VAGUE_NOUNS and right == len(one.tokens) and before != "'s":
+        return None
+    rest = one.slice(end, len(one.tokens))
+    if len(head) == 1 and head[0].text[0].isupper() and not head[0].text.isupper():
+        rest = rest[0].lower() + rest[1:]  # "the North Tower" → "the tower"
+    lead = one.slice(0, start)
+    if before in ("a", "an"):
+        lead = f"{one.slice(0, start - 1)} {'an' if rest[0] in 'aeiouAEIOU' else 'a'}"
+    phrases = (
+        _from_determiner(one, start, right, before),
+        _from_determiner(other, start, other_right, before),
+    )
+    shorter = None
+    if before in ("the", "'s") and len(changed[0]) == len(changed[1]) == 1:
+        noun = "ones" if is_plural(head[-1]) else "one"
+        shorter = (f"the {changed[0][0].text} {noun}", f"the {changed[1][0].text} {noun}")
+    return Merge(f"{lead} {rest}", phrases, "referent", "noun", "modifier", shorter)
+
+
+def _from_determiner(parse: Parse, start: int, right: int, before: str) -> str:
+    """The phrase from its last determiner on: "Whitehead's final area" as "the final area"."""
+    if before == "'s":
+        return f"the {parse.slice(start, right)}"
+    return parse.slice(start - 1, right)
+
+
+def owner(one: Parse, other: Parse, spans: Spans, passage: str) -> Merge | None:
+    """ "What is the capital of France?" / "… of Spain?" → "What is its capital?" """
+    (left, right), (_, other_right) = spans
+    if one.auxiliary is None or one.verb is not None or right != len(one.tokens):
+        return None
+    of, noun_start = left - 1, one.auxiliary + 2
+    if one.lower(of) != "of" or of <= noun_start - 1 or one.lower(noun_start - 1) != "the":
+        return None
+    noun = one.tokens[noun_start:of]
+    if not noun or any(t.closed or not t.is_word for t in noun):
+        return None
+    if noun[-1].lower in VAGUE_NOUNS | TIME_NOUNS:
+        return None
+    if not all(_is_base(p.tokens[left:r]) for p, r in ((one, right), (other, other_right))):
+        return None
+    phrases = (one.slice(left, right), other.slice(left, other_right))
+    number = pronoun_for(phrases, one, "", noun[-1].lower, passage)
+    if number is None:
+        return None
+    asked = f"{one.slice(0, noun_start - 1)} {POSSESSIVE_FORMS[number]} {one.slice(noun_start, of)}"
+    return Merge(asked, phrases, "referent", _style(number), "pronoun, owner")
+
+
+def pronoun(one: Parse, other: Parse, spans: Spans, passage: str) -> Merge | None:
+    """ "When was the motto adopted?" / "When was the state flower …?" → "When was it …?" """
+    (left, right), (_, other_right) = spans
+    anchor = one.verb if one.auxiliary is None else one.auxiliary
+    if anchor is None or left < anchor:
+        return None
+    if not all(_is_base(p.tokens[left:r]) for p, r in ((one, right), (other, other_right))):
+        return None
+    owns, subject = one.lower(right) == "'s", left == anchor + 1 and one.auxiliary is not None
+    if not owns and not _has_room(one, left, right, subject):
+        return None
+    phrases = (one.slice(left, right), other.slice(left, other_right))
+    agreement = one.lower(anchor) if subject and not owns else ""
+    number = pronoun_for(phrases, one, agreement, one.lower(right + 1) if owns else "", passage)
+    if number is None:
+        return None
+    forms = POSSESSIVE_FORMS if owns else SUBJECT_FORMS if subject else OBJECT_FORMS
+    rest = one.slice(right + owns, len(one.tokens))
+    asked = f"{one.slice(0, left)} {forms[number]} {rest}".strip()
+    return Merge(asked, phrases, "referent", _style(number), "pronoun")
+
+
+def _style(number: str) -> Style:
+    return "person" if number in ("he", "she") else "noun"
+
+
+def _has_room(parse: Parse, left: int, right: int, subject: bool) -> bool:
+    """Whether a bare pronoun reads well between what stands before and after it."""
+    if parse.lower(right) in ("of", "and", "or", "that", "who", "which", "whose", "with", "for"):
+        return False
+    if subject:
+        return parse.verb is not None or _asks_property(parse, right)
+    governor = parse.lower(left - 1)
+    if governor in PREPOSITIONS:
+        return governor in _WITH_PRONOUN and parse.verb == left - 2
+    return parse.verb is not None and governor not in AUXILIARIES | CONJUNCTIONS | {"be", "been"}
+
+
+def _asks_property(parse: Parse, right: int) -> bool:
+    """Whether a question without a main verb still asks something: "How high is it?"."""
+    if parse.auxiliary is None:
+        return False
+    if right < len(parse.tokens):
+        return is_adjective_only(parse.tokens[right])  # "What is it famous for?"
+    words = [t.lower for t in parse.tokens[parse.wh : parse.auxiliary]]
+    if words in (["where"], ["when"]):
+        return True
+    if words[0] == "how" and len(words) == 2:
+        return words[1] not in ("many", "much")
+    return words[0] in ("what", "which") and len(words) == 2 and words[1] not in VAGUE_NOUNS
+
+
+def _is_base(tokens: tuple[Token, ...]) -> bool:
+    """Whether tokens are a plain noun phrase: one determiner at most, no verb, no clause."""
+    if any(not t.is_word and t.text not in "\"'" for t in tokens):
+        return False
+    inner = tokens[1:] if tokens[0].lower in DETERMINERS else tokens
+    if not inner or inner[0].lower in DETERMINERS or is_adjective_only(inner[-1]):
+        return False
+    for index, token in enumerate(inner):
+        if token.closed and token.lower not in ("of", "and", "'s"):
+            if token.lower != "the" or index == 0 or inner[index - 1].lower != "of":
+                return False
+        elif token.text == token.lower and can_be(token.lower, "VERB"):
+            last = index == len(inner) - 1
+            if not can_be(token.lower, "NOUN") and (last or not can_be(token.lower, "ADJ")):
+                return False
+    return True

@@ -11,8 +11,8 @@ from askqa_builder.engine import ShardReport
 
 @contextmanager
 def shard_progress(label: str, quiet: bool) -> Iterator[Callable[[ShardReport, int], None]]:
-    """A progress bar over shards; silent with `quiet`, plain lines where there is no terminal."""
-    if quiet:
+    """A progress bar over shards; silent with `quiet`, and where stderr is no terminal."""
+    if quiet or not sys.stderr.isatty():
         yield lambda report, total: None
         return
     from rich.console import Console

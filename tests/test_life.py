@@ -1,0 +1,161 @@
+"""The life of a set: released, pushed, grown, corrected; every tag keeps its own bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from hub_server import LocalHub, local_hub
+from pipeline import askqa, one_line, tree
+
+from askqa_builder.generate import read_dialogues
+
+SAMPLE = ROOT / "askqa_builder/data/sample.json"
+REPO = "tester/askqa-life"
+LOAD = """
+import hashlib, json, sys
+from datasets import Audio, load_dataset
+rows = {}
+for revision in sys.argv[2:]:
+    spoken = load_dataset(sys.argv[1], "turns", revision=revision)
+    text = load_dataset(sys.argv[1], "text", revision=revision)
+    rows[revision] = {
+        "text": {split: {row["id"]: row["turns"][-1]["text"] for row in part}
+                 for split, part in text.items()},
+        "audio": hashlib.sha256(b"".join(
+            row["audio"]["bytes"] for part in spoken.values()
+            for row in part.cast_column("audio", Audio(decode=False)))).hexdigest(),
+    }
+print(json.dumps(rows))
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
+    with local_hub(tmp_path_factory.mktemp("hub")) as running:
+        yield running
+
+
+def push(hub: LocalHub, build: Path) -> str:
+    command = [sys.executable, "-m", "askqa_builder", "push", str(build), "--repo", REPO]
+    done = subprocess.run(
+        command, env=os.environ | hub.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def load(hub: LocalHub, *revisions: str) -> dict[str, Any]:
+    """What a fresh process, on another machine as it were, finds under each tag."""
+    command = [sys.executable, "-c", LOAD, REPO, *revisions]
+    done = subprocess.run(
+        command, env=os.environ | hub.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def diff(old: str | Path, new: str | Path) -> dict[str, Any]:
+    changes: dict[str, Any] = json.loads(askqa("diff", old, new, "--json").stdout)
+    return changes
+
+
+def test_every_version_follows_from_its_changes_and_stays(hub: LocalHub, tmp_path: Path) -> None:
+    articles = json.loads(SAMPLE.read_text())["data"]
+    first, more, build = tmp_path / "first.json", tmp_path / "more.json", tmp_path / "build"
+    first.write_text(json.dumps({"version": "1.1", "data": articles[:10]}))
+    more.write_text(json.dumps({"version": "1.1", "data": articles[10:]}))
+
+    def remake(*sources: str) -> None:
+        askqa("generate", *sources, "--shard-size", "5", "--out", build)
+        askqa("synthesize", build)
+
+    remake("--source", f"squad:{first}")
+    askqa("release", build, "--version", "1.0.0", "--repo", REPO)
+    assert "published" in push(hub, build)
+    assert "nothing changed" in push(hub, build)
+    one = tmp_path / "one"
+    (build / "release").rename(one)
+
+    # thirty new passages
+    remake("--source", f"squad:{first}", "--source", f"squad:{more}")
+    refused = one_line("release", build, "--version", "1.0.1", "--previous", one)
+    assert "minor step; use 1.1.0 or later" in refused
+    askqa("release", build, "--version", "1.1.0", "--previous", one)
+    grown = diff(one, build / "release")
+    assert grown["step"] == "minor"
+    assert grown["added"]
+    assert not any(grown[name] for name in ("removed", "text", "split", "voice", "audio", "leaks"))
+    push(hub, build)
+
+    # one corrected turn
+    dialogue = next(read_dialogues(build / "dialogues/00000.jsonl"))
+    turns = [turn.model_dump() for turn in dialogue.turns]
+    turns[-1]["text"] = f"It is {dialogue.readings[dialogue.intended].answers[0]}, I believe."
+    (build / "corrections.jsonl").write_text(json.dumps({"id": dialogue.id, "turns": turns}))
+    remake()
+    assert "use 2.0.0 or later" in one_line("release", build, "--version", "1.2.0")
+    askqa("release", build, "--version", "2.0.0")
+    corrected = diff(one, build / "release")
+    assert corrected["text"] == [dialogue.id]
+    assert corrected["step"] == "major"
+    push(hub, build)
+
+    found = load(hub, "v1.0.0", "v1.1.0", "v2.0.0")
+    ids = {tag: {i for part in rows["text"].values() for i in part} for tag, rows in found.items()}
+    assert ids["v1.1.0"] == ids["v1.0.0"] | set(grown["added"])
+    assert ids["v2.0.0"] == ids["v1.1.0"]
+    assert len({rows["audio"] for rows in found.values()}) == 3
+    splits = {
+        tag: {i: split for split, part in rows["text"].items() for i in part}
+        for tag, rows in found.items()
+    }
+    assert splits["v1.0.0"].items() <= splits["v2.0.0"].items(), "no dialogue ever moves"
+    answer = {tag: rows["text"][dialogue.split][dialogue.id] for tag, rows in found.items()}
+    assert answer["v2.0.0"] == turns[-1]["text"]
+    assert answer["v1.1.0"] == answer["v1.0.0"] == dialogue.turns[-1].text
+    assert load(hub, "v1.0.0") == {"v1.0.0": found["v1.0.0"]}
+    changelog = (build / "release/CHANGELOG.md").read_text()
+    assert changelog.index("2.0.0") < changelog.index("1.1.0") < changelog.index("1.0.0")
+
+
+def test_a_release_that_is_stale_or_damaged_is_refused(tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    askqa("generate", "--source", "sample", "--count", "6", "--shard-size", "2", "--out", build)
+    askqa("synthesize", build)
+    before = tree(build)
+    clips = build / "speech/00000.parquet"
+    whole = clips.read_bytes()
+    clips.write_bytes(whole[:-1] + b"?")
+    damaged = one_line("release", build, "--version", "1.0.0")
+    assert "00000.parquet: damaged" in damaged
+    assert "run `askqa-build synthesize`" in damaged
+    clips.write_bytes(whole)
+    askqa("generate", "--out", build, "--seed", "5")
+    assert "is stale" in one_line("release", build, "--version", "1.0.0")
+    assert not (build / "release").exists()
+    askqa("generate", "--out", build, "--seed", "0")
+    after = tree(build)
+    assert {n: h for n, h in after.items() if n != "askqa.toml"} == {
+        n: h for n, h in before.items() if n != "askqa.toml"
+    }
+
+
+def test_share_alike_sources_keep_their_licence(tmp_path: Path) -> None:
+    build, file = tmp_path / "build", tmp_path / "squad.json"
+    articles = json.loads(SAMPLE.read_text())["data"][:2]
+    file.write_text(json.dumps({"version": "1.1", "data": articles}))
+    askqa("generate", "--source", f"squad:{file}", "--out", build)
+    askqa("synthesize", build)
+    line = one_line("release", build, "--version", "1.0.0", "--license", "cc0-1.0")
+    assert "a source is under 'cc-by-sa-4.0', which allows only" in line
+    askqa("release", build, "--version", "1.0.0")
+    assert json.loads((build / "release/manifest.json").read_text())["license"] == "cc-by-sa-4.0"

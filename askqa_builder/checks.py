@@ -4,9 +4,11 @@ A check's name is the reason that rejects are counted by. Checks look at form an
 annotations; whether an ambiguous question is *truly* ambiguous is for `verify.py` and for people.
 
 People wrote the dialogues that writer `import` passes on, and people talk more freely than the
-checks can follow: they ask "What year?", reply "Yes", answer "Rope" on evidence that says "ropes",
-and give references such as "Unknown". `MACHINE_ONLY` are the checks that would refuse good human
-dialogues; they hold for what programs write.
+checks can follow: they ask "Who do you mean by he?", count what the evidence only lists, or name
+one reading's answer to tell it from another. `MACHINE_ONLY` are the checks that would refuse such
+dialogues; they hold for what programs write. Measured on the 532 dialogues (158 ambiguous) of
+Abg-CoQA's validation file: they would refuse 47, the other checks refuse 2, in which the same
+question is asked twice.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from askqa_builder.writers.grammar import word_classes
 VERSION = 1
 """Raise it whenever a dialogue would be judged otherwise: builds are then checked anew."""
 
-_CHARS_PER_DIGIT = 8
-"""A digit is read aloud as a word or more: "1895" as "eighteen ninety-five", "7" as "seven"."""
+_MOST_CHARS_PER_MARK = 12
+"""A figure or sign is read as a word or two ("7" as "seven", "%" as "percent"): a safe bound, so
+that only turns near the limit are turned into their spoken form."""
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -33,7 +36,8 @@ _MARKUP = re.compile(
 )
 _ASKING = re.compile(
     r"\?|\b(what|which|who|whom|whose|when|where|why|how|or)\b"
-    r"|^(is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might)\b",
+    r"|^(is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might)\b"
+    r"|^(name|list|tell|give|describe|explain|say|show)\b",
     re.IGNORECASE,
 )
 _CONTRACTED = re.compile(r"['’](s|m|re|ve|ll|d)$")
@@ -117,15 +121,8 @@ def markup(d: Dialogue) -> str | None:
 
 
 def turn_too_long(d: Dialogue) -> str | None:
-    """A turn would take more than `segment.MAX_CLIP_S` at `segment.CHARS_PER_S`."""
-
-    def excess(turn: Turn) -> str | None:
-        seconds = _seconds(turn.text)
-        return (
-            f"about {seconds:.0f} s, more than {MAX_CLIP_S:.0f}" if seconds > MAX_CLIP_S else None
-        )
-
-    return _first(d.turns, excess)
+    """A turn would take more than `segment.MAX_CLIP_S`, read at `segment.CHARS_PER_S`."""
+    return _first(d.turns, lambda turn: _too_long(turn.text))
 
 
 def not_a_question(d: Dialogue) -> str | None:
@@ -140,7 +137,8 @@ def duplicate_turns(d: Dialogue) -> str | None:
     before = ""
     for index, turn in enumerate(d.turns):
         text = normalized(turn.text)
-        if text == before or (turn.act == "question" and text in asked):
+        again = text == before and not _BARE.match(turn.text)
+        if again or (turn.act == "question" and text in asked):
             return f"turn {index} says {turn.text!r} again"
         if turn.act == "question":
             asked.add(text)
@@ -149,11 +147,11 @@ def duplicate_turns(d: Dialogue) -> str | None:
 
 
 def answer_not_in_evidence(d: Dialogue) -> str | None:
-    """A reading has evidence, but no answer shares half of its words with it."""
+    """A reading has evidence, but no answer shares half of its telling words with it."""
     for index, reading in enumerate(d.readings):
         if reading.evidence is None:
             continue
-        evidence = set(normalized(reading.evidence).split())
+        evidence = _telling(reading.evidence)
         if not any(_supported(answer, evidence) for answer in reading.answers):
             return f"reading {index}: {reading.answers[0]!r} is not in {reading.evidence!r}"
     return None
@@ -222,22 +220,30 @@ def reply_fits_two_readings(d: Dialogue) -> str | None:
     if not d.ambiguous:
         return None
     clarifying, reply = _exchange(d)
-    marks = _marks(d)
     if _BARE.match(reply):
-        offered = _telling(clarifying)
-        named = [index for index, own in enumerate(marks) if own & offered]
-        if _NO.match(reply):
-            named = [index for index in range(len(marks)) if index not in named]
-        chosen = named
+        words = _telling(clarifying)
+        offered = [i for i, own in enumerate(_marks(d)) if own & words] or _meant(d, clarifying)
+        refused = bool(_NO.match(reply))
+        chosen = [i for i in range(len(d.readings)) if (i in offered) != refused]
     else:
-        words = _telling(reply)
-        hits = [len(own & words) for own in marks]
-        chosen = [i for i, hit in enumerate(hits) if hit and hit == max(hits)]
-        if not chosen:  # a reading whose question has no word of its own is meant by its absence
-            chosen = [i for i, own in enumerate(marks) if not own]
+        chosen = _meant(d, reply)
     if chosen == [d.intended]:
         return None
     return f"{reply!r} fits readings {chosen}, meant is {d.intended}"
+
+
+def _meant(d: Dialogue, text: str) -> list[int]:
+    """The readings that a text names: by the whole question, else by most of their own words."""
+    said = f" {normalized(text)} "
+    whole = [i for i, r in enumerate(d.readings) if f" {normalized(r.question)} " in said]
+    if len(whole) == 1:
+        return whole
+    words, marks = _telling(text), _marks(d)
+    hits = [len(own & words) for own in marks]
+    if max(hits):
+        return [i for i, hit in enumerate(hits) if hit == max(hits)]
+    # a reading whose question has no word of its own is meant by the absence of the others'
+    return [i for i, own in enumerate(marks) if not own]
 
 
 def answer_leaks(d: Dialogue) -> str | None:
@@ -328,15 +334,19 @@ def _said(match: re.Match[str] | None) -> str | None:
     return None if match is None else f"has {match[0]!r}"
 
 
-def _seconds(text: str) -> float:
-    digits = sum(character.isdigit() for character in text)
-    return (len(text) + (_CHARS_PER_DIGIT - 1) * digits) / CHARS_PER_S
+def _too_long(text: str) -> str | None:
+    marks = sum(not (ch.isalpha() or ch.isspace()) for ch in text)
+    if len(text) + _MOST_CHARS_PER_MARK * marks <= MAX_CLIP_S * CHARS_PER_S:
+        return None
+    from askqa_builder.spoken import spoken_form
+
+    seconds = len(spoken_form(text)) / CHARS_PER_S
+    return f"about {seconds:.0f} s, more than {MAX_CLIP_S:.0f}" if seconds > MAX_CLIP_S else None
 
 
 def _supported(answer: str, evidence: set[str]) -> bool:
-    words = normalized(answer).split()
-    found = sum(word in evidence for word in words)
-    return normalized(answer) in _UNKNOWN or 2 * found >= len(words)
+    words = _telling(answer)
+    return normalized(answer) in _UNKNOWN or 2 * len(words & evidence) >= len(words)
 
 
 def _fit(final: str, reading: Reading) -> float:

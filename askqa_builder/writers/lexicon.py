@@ -55,8 +55,16 @@ TIME_NOUNS = MONTHS | frozenset(
 PLACE_NOUNS = frozenset(
     "place city town village county state province country nation continent region area island "
     "river lake mountain street road avenue building house hall park bridge station school "
-    "university college church museum hospital location site venue borough district".split()
+    "university college church museum hospital location site venue borough district market "
+    "library bakery harbour harbor port airport cinema theatre theater garden farm shop store "
+    "office castle forest field beach valley coast north south east west".split()
 )
+EVENT_NOUNS = frozenset(
+    "war battle election meeting festival championship cup match game race ceremony inauguration "
+    "conference party wedding funeral dance concert fair picnic flood fire earthquake storm crisis "
+    "round tournament competition contest exhibition trial revolution siege campaign".split()
+)
+
 ADMINISTRATIVE = frozenset(
     "place city town village county state province country nation continent region area location "
     "site venue borough district".split()

@@ -13,12 +13,14 @@ from askqa_builder.writers.lexicon import (
     CONJUNCTIONS,
     DETERMINERS,
     DIMENSIONS,
+    EVENT_NOUNS,
     HARMED,
     LEANING,
     MODAL,
     ORDINALS,
     PERSON_NOUNS,
     PERSONAL,
+    PLACE_NOUNS,
     PREPOSITIONS,
     TIME_NOUNS,
     VAGUE_NOUNS,
@@ -134,9 +136,21 @@ def _can_end(parse: Parse, right: int, before: Token) -> bool:
 def _kind(phrases: tuple[str, str]) -> AmbiguityKind:
     if all(_is_time(phrase) for phrase in phrases):
         return "time"
-    if all(re.match(r"(in|at|on|from) (the )?[A-Z]", phrase) for phrase in phrases):
-        return "place"
-    return "other"
+    if all(_is_event(phrase) for phrase in phrases):
+        return "event"
+    return "place" if all(_is_place(phrase) for phrase in phrases) else "other"
+
+
+def _is_event(phrase: str) -> bool:
+    return not EVENT_NOUNS.isdisjoint(phrase.lower().split())
+
+
+def _is_place(phrase: str) -> bool:
+    if not re.match(r"(in|at|on|from|near) ", phrase):
+        return False
+    head = phrase.rsplit(" ", 1)[-1].lower()
+    named = re.match(r"\w+ (the )?[A-Z]", phrase) is not None
+    return named or head.rstrip("s") in PLACE_NOUNS or phrase.startswith("at the ")
 
 
 def _is_time(phrase: str) -> bool:

@@ -21,6 +21,7 @@ from askqa_builder.writers.lexicon import (
 MAX_QUESTION_WORDS = 22
 MAX_ANSWER_CHARS = 140
 
+_FRACTIONS = frozenset("third quarter fifth tenth".split())
 _POINTING = frozenset("this these those both such".split())
 _FURTHER = frozenset("other another else also".split())
 _THAN = frozenset("besides than except beyond".split()) | {"addition", "apart"}
@@ -80,6 +81,8 @@ def answer_fits(tokens: Sequence[Token], answer: str) -> bool:
     """Whether "when" is answered by a time and "how many" by a number: annotations have errors."""
     asked = [token.lower for token in tokens]
     words = set(re.findall(r"[^\W_]+", answer.lower()))
+    if len(words) == 1 and words & _FRACTIONS:
+        return False  # "third": of a third, or the third?
     numeric = any(ch.isdigit() for ch in answer) or bool(words & NUMBER_WORDS)
     if "when" in asked[:2]:
         return numeric or bool(words & _TIMES)

@@ -237,6 +237,22 @@ def test_a_broken_file_is_one_clear_line(tmp_path: Path, case: str) -> None:
     assert "\n" not in message
 
 
+def test_a_path_of_two_lines_is_told_in_one(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        open_source(f"squad:{tmp_path}/a\nb.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_sample_is_read_whole_with_its_own_licence() -> None:
+    items = list(open_source("sample"))
+    passages = [item for item in items if isinstance(item, Passage)]
+    assert len(passages) == len(items) >= 40
+    assert {p.license for p in passages} == {"cc0-1.0"}
+    assert {p.source for p in passages} == {"sample"}
+    assert all(len(p.questions) >= 6 for p in passages)
+    assert all(a.start is not None for p in passages for q in p.questions for a in q.answers)
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is a folder"):
         open_source(f"squad:{tmp_path}")

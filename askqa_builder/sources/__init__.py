@@ -2,6 +2,8 @@
 
     squad:FILE        SQuAD v1.1 / v2.0 JSON, Spoken-SQuAD's files
     abg-coqa:FILE     human-written ambiguous conversations about stories
+    text:DIR          a folder of plain text and Markdown
+    dialogues:FILE    people's own dialogues, as JSON lines of `schema.Dialogue`
     world:N           a closed synthetic world of our own, N stories with their dialogues
     sample            the passages that come with the package
 
@@ -16,19 +18,23 @@ from askqa_builder.errors import SettingsError
 from askqa_builder.schema import Passage
 from askqa_builder.sources.abg_coqa import read_abg_coqa
 from askqa_builder.sources.common import SourceItem
+from askqa_builder.sources.dialogues import read_dialogues
 from askqa_builder.sources.sample import read_sample
 from askqa_builder.sources.squad import read_squad
+from askqa_builder.sources.text import read_text_folder
 from askqa_builder.sources.world import FORM as WORLD_FORM
 from askqa_builder.sources.world import read_world
 
 SOURCES: dict[str, Callable[[str], Iterator[SourceItem]]] = {
     "squad": read_squad,
     "abg-coqa": read_abg_coqa,
+    "text": read_text_folder,
+    "dialogues": read_dialogues,
     "world": read_world,
 }
 """Scheme of a spec → its reader, which gets what follows the colon."""
 
-FORMS = ("squad:FILE", "abg-coqa:FILE", WORLD_FORM, "sample")
+FORMS = ("squad:FILE", "abg-coqa:FILE", "text:DIR", "dialogues:FILE", WORLD_FORM, "sample")
 """Every spec that `open_source` understands, as it is written in messages and help."""
 
 

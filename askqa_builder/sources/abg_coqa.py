@@ -69,7 +69,7 @@ def read_abg_coqa(path: str) -> Iterator[SourceItem]:
     if not isinstance(data, list) or not any(_is_item(item) for item in data):
         found = data if isinstance(document, dict) else document
         raise SourceError(
-            f"{readable(path)}: is not an Abg-CoQA file: expected an object with a list 'data' of "
+            f"{one_line(path)}: is not an Abg-CoQA file: expected an object with a list 'data' of "
             f"items with 'story' and 'target_turn', found {kind_of(found)}"
             f"{' of others' if isinstance(data, list) else ''}; give coqa_abg_*.json"
         )

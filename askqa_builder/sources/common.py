@@ -164,7 +164,7 @@ def kind_of(value: object) -> str:
 
 
 def _show(path: Path) -> str:
-    return readable(str(path))
+    return one_line(str(path))
 
 
 def _plain(value: object, depth: int = 0) -> JsonValue:

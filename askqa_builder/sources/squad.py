@@ -52,13 +52,13 @@ def read_squad(path: str, *, source: str = "squad") -> Iterator[SourceItem]:
     data = document.get("data") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(data, list):
         raise SourceError(
-            f"{readable(path)}: is not a SQuAD file: expected an object with a list 'data', found "
+            f"{one_line(path)}: is not a SQuAD file: expected an object with a list 'data', found "
             f"{kind_of(document if not isinstance(document, dict) else data)}; "
             "give a SQuAD v1.1 or v2.0 JSON file"
         )
     if not any(isinstance(article, dict) and "paragraphs" in article for article in data):
         raise SourceError(
-            f"{readable(path)}: is not a SQuAD file: none of the {len(data)} articles in 'data' "
+            f"{one_line(path)}: is not a SQuAD file: none of the {len(data)} articles in 'data' "
             "has 'paragraphs'; give a SQuAD v1.1 or v2.0 JSON file"
         )
     stated = document.get("license")

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from askqa_builder.errors import SettingsError
-from askqa_builder.store import first_problem, write_text
+from askqa_builder.store import first_problem, storage_errors, write_text
 
 FILE_NAME = "askqa.toml"
 
@@ -76,7 +76,8 @@ def load_settings(build: Path) -> Settings:
     """
     path = build / FILE_NAME
     try:
-        return Settings.model_validate(tomllib.loads(path.read_text()))
+        with storage_errors(path):
+            return Settings.model_validate(tomllib.loads(path.read_text()))
     except FileNotFoundError:
         return Settings()
     except tomllib.TOMLDecodeError as error:

@@ -1,0 +1,301 @@
+"""Paid replies, by request hash, in one SQLite file: durable before they are used.
+
+One thread writes; callers wait for the commit that holds their reply. Commits are synced to the
+disk and shared by up to 64 replies, so that safety costs little (measured with
+`benchmarks/llm_throughput.py`). The file may be used by several processes at once (WAL mode),
+but not over NFS. It never holds a key, nor the requests themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from askqa_builder.errors import BuildError, StorageError
+
+BATCH_SIZE = 64
+"""Replies that share a commit, at most."""
+LINGER_S = 0.004
+"""How long a reply waits for others to share its commit."""
+BUSY_S = 60.0
+"""How long to wait for another process's commit."""
+_FORMAT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS replies (
+    key BLOB PRIMARY KEY,           -- sha256 of all that shapes the reply
+    content BLOB NOT NULL,          -- the body, as it came
+    content_type TEXT NOT NULL,
+    model TEXT NOT NULL,
+    cost_usd REAL,                  -- at the price of the day it was paid; null: price unknown
+    via TEXT NOT NULL,              -- call | batch
+    paid_at REAL NOT NULL           -- seconds since the epoch
+);
+CREATE TABLE IF NOT EXISTS memos (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (
+    token TEXT PRIMARY KEY,         -- ours; also in the provider's metadata
+    endpoint TEXT NOT NULL,
+    batch_id TEXT,                  -- the provider's; null until it has told us
+    keys TEXT NOT NULL,             -- JSON list of hex keys
+    model TEXT NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """A reply as it is kept."""
+
+    content: bytes
+    content_type: str
+    model: str
+    cost_usd: float | None
+    """What it cost when it was paid; None where the price was unknown."""
+    via: Literal["call", "batch"] = "call"
+    paid_at: float = field(default_factory=time.time)
+    """Seconds since the epoch."""
+
+
+_COLUMNS = "content, content_type, model, cost_usd, via, paid_at"
+
+_Write = Callable[[sqlite3.Connection], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    write: _Write
+    future: asyncio.Future[Any]
+
+
+class ReplyCache:
+    """The file `path`, created where it is missing. Close it (or use `with`).
+
+    Raises BuildError where the file is damaged or of another format, StorageError where the
+    disk refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{path.parent}: cannot make the folder: {error.strerror}") from None
+        self._read_lock = threading.Lock()
+        with self._translating():
+            self._reader = self._connect()
+            try:
+                _prepare(self._reader)
+            except BaseException:
+                self._reader.close()
+                raise
+        self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
+        self._writer = threading.Thread(target=self._write, name="llm-cache", daemon=True)
+        self._writer.start()
+
+    def __enter__(self) -> ReplyCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commit what is waiting and end the writer."""
+        if not self._closed:
+            self._closed = True
+            self._inbox.put(None)
+            self._writer.join()
+            self._reader.close()
+
+    def get(self, key: bytes) -> StoredReply | None:
+        """Return the reply to the request with this hash, or None. Takes about 20 µs."""
+        with self._read_lock, self._translating():
+            row = self._reader.execute(
+                f"SELECT {_COLUMNS} FROM replies WHERE key = ?", (key,)
+            ).fetchone()
+        return StoredReply(*row) if row is not None else None
+
+    async def put(self, key: bytes, reply: StoredReply) -> StoredReply:
+        """Store a reply; return, after the commit, the one that the file now holds.
+
+        That is another process's where it was first: what has been used stays.
+        """
+
+        def write(connection: sqlite3.Connection) -> StoredReply:
+            values = [getattr(reply, name) for name in _COLUMNS.split(", ")]
+            marks = ", ".join("?" * (len(values) + 1))
+            added = connection.execute(
+                f"INSERT INTO replies (key, {_COLUMNS}) VALUES ({marks}) ON CONFLICT DO NOTHING",
+                (key, *values),
+            ).rowcount
+            if added:
+                return reply
+            first = f"SELECT {_COLUMNS} FROM replies WHERE key = ?"
+            return StoredReply(*connection.execute(first, (key,)).fetchone())
+
+        stored = await self.write(write)
+        assert isinstance(stored, StoredReply)
+        return stored
+
+    def spent_usd(self) -> float:
+        """Return what all replies in the file cost (those of unknown price count as nothing)."""
+        (total,) = self.read("SELECT COALESCE(SUM(cost_usd), 0) FROM replies")[0]
+        return float(total)
+
+    def memo(self, name: str) -> str | None:
+        """Return a small fact learnt about an endpoint."""
+        rows = self.read("SELECT value FROM memos WHERE name = ?", name)
+        return str(rows[0][0]) if rows else None
+
+    async def remember(self, name: str, value: str) -> None:
+        await self.write(
+            lambda db: db.execute("INSERT OR REPLACE INTO memos VALUES (?, ?)", (name, value))
+        )
+
+    def read(self, sql: str, *values: object) -> list[Any]:
+        """Return all rows of a query (for the other modules of this room)."""
+        with self._read_lock, self._translating():
+            return self._reader.execute(sql, values).fetchall()
+
+    async def write(self, write: _Write) -> Any:
+        """Run `write(connection)` in the writer's next transaction; return its value after it.
+
+        A `write` that raises undoes and fails its whole transaction, so it must not.
+        """
+        assert not self._closed, "the cache is closed"
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._inbox.put(_Job(write, future))
+        return await future
+
+    def _write(self) -> None:
+        connection: sqlite3.Connection | None = None
+        while (jobs := self._next_jobs()) is not None:
+            values: list[Any] = []
+            failure: BaseException | None = None
+            try:
+                with self._translating():
+                    connection = connection or self._connect()
+                    connection.execute("BEGIN IMMEDIATE")
+                    try:
+                        values = [job.write(connection) for job in jobs]
+                        connection.execute("COMMIT")
+                    except BaseException:
+                        connection.rollback()
+                        raise
+            except BaseException as error:  # handed to every caller of this transaction
+                failure = error
+            _hand_over(jobs, values, failure)
+        if connection is not None:
+            connection.close()
+
+    def _next_jobs(self) -> list[_Job] | None:
+        """Wait for work; None when the cache closes and nothing is left to write."""
+        first = self._inbox.get()
+        if first is None:
+            return None
+        jobs = [first]
+        until = time.monotonic() + LINGER_S
+        while len(jobs) < BATCH_SIZE:
+            try:
+                job = self._inbox.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if job is None:
+                self._inbox.put(None)  # for the next round: commit these first
+                break
+            jobs.append(job)
+        return jobs
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        # FULL: a commit is on the disk when it returns, also if the machine loses power.
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _translating(self) -> _Translating:
+        return _Translating(self.path)
+
+
+class _Translating:
+    """Turns SQLite's errors into ours: what happened to the file, and what to do about it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, sqlite3.DatabaseError) or isinstance(
+            error, sqlite3.ProgrammingError | sqlite3.IntegrityError
+        ):
+            return
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise BuildError(
+                f"{self._path}: the request cache is damaged ({error}); restore a copy, or move "
+                f"it away to start a new one (what it held will be paid again)"
+            ) from error
+        if code == sqlite3.SQLITE_BUSY:
+            raise BuildError(
+                f"{self._path}: another process has held the request cache for {BUSY_S:.0f} s; "
+                f"end it, then run again"
+            ) from error
+        if code in (
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_PERM,
+        ):
+            raise StorageError(
+                f"{self._path}: cannot use the request cache ({error}); make room or give write "
+                f"access, then run again: nothing that was stored is lost"
+            ) from error
+
+
+def _hand_over(jobs: list[_Job], values: list[Any], failure: BaseException | None) -> None:
+    """Wake the callers, each loop once."""
+
+    def resolve(indices: list[int]) -> None:
+        for index in indices:
+            future = jobs[index].future
+            if future.done():  # the caller was cancelled; the reply is safe all the same
+                continue
+            if failure is None:
+                future.set_result(values[index])
+            else:
+                future.set_exception(failure)
+
+    by_loop: dict[asyncio.AbstractEventLoop, list[int]] = {}
+    for index, job in enumerate(jobs):
+        by_loop.setdefault(job.future.get_loop(), []).append(index)
+    for loop, indices in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(resolve, indices)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables in a new file; refuse a file of another format."""
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if found == 0 and tables == 0:
+        # Two processes may both get here: every statement can be repeated.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT"
+        )
+    elif found != _FORMAT:
+        raise BuildError(
+            f"{connection.execute('PRAGMA database_list').fetchone()[2]}: format {found!r} is not "
+            f"the request cache's ({_FORMAT}); move it away, or use the version that wrote it"
+        )

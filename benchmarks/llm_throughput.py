@@ -1,0 +1,241 @@
+"""How fast, how safe and how lean the language-model client is, beside its peers.
+
+    python benchmarks/llm_throughput.py                  # ours and the raw openai loop
+    python benchmarks/llm_throughput.py --peers          # and Curator, DataDesigner (from PyPI)
+    python benchmarks/llm_throughput.py --memory 100000  # resident memory over so many replies
+
+A loopback server in a process of its own answers after 100 ms; each client has 100 requests in
+flight, in one process. Speed is taken on the server: replies over the seconds from the first
+request to the last reply, so that start-up and saving at the end count for nobody. The second
+part kills each client with SIGKILL when half of the requests are paid, runs it again on the same
+folder, and counts what was paid twice. Peers are installed once, each in a virtual environment
+below `--peer-folder`. Results go to the screen and, with `--json FILE`, to a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PEERS = {"curator": "bespokelabs-curator", "designer": "data-designer"}
+
+
+class Server:
+    """The loopback server, in a process of its own."""
+
+    def __init__(self, latency_ms: float) -> None:
+        command = [sys.executable, HERE / "llm_server.py", "--latency-ms", str(latency_ms)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self._root = f"http://127.0.0.1:{self._process.stdout.readline().strip()}"
+        self.base_url = f"{self._root}/v1"
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def stats(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self._root}/stats") as reply:
+            facts: dict[str, Any] = json.load(reply)
+        return facts
+
+    def reset(self) -> None:
+        urllib.request.urlopen(f"{self._root}/reset").close()
+
+    def wait_until_idle(self) -> None:
+        while self.stats()["open"]:
+            time.sleep(0.05)
+
+
+def start(
+    client: str, server: Server, requests: int, folder: Path, options: argparse.Namespace
+) -> subprocess.Popen[str]:
+    """Start a client in a process group of its own, its words in `folder`/log."""
+    python = sys.executable
+    if client in PEERS:
+        python = str(options.peer_folder / client / "bin" / "python")
+    command = [python, HERE / "llm_clients.py", client, "--base-url", server.base_url]
+    command += ["--requests", str(requests), "--concurrency", str(options.concurrency)]
+    command += ["--folder", folder]
+    environment = os.environ | {"PYTHONPATH": "" if client in PEERS else str(HERE.parent)}
+    with (folder / "log").open("a") as log:
+        return subprocess.Popen(
+            command, stdout=log, stderr=log, text=True, env=environment, start_new_session=True
+        )
+
+
+def finish(process: subprocess.Popen[str], folder: Path, timeout_s: float) -> str | None:
+    """Wait for a client; return why it failed, or None."""
+    try:
+        code = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return f"hung for {timeout_s:.0f} s"
+    return None if code == 0 else (folder / "log").read_text().strip().splitlines()[-1][:200]
+
+
+def speed(client: str, server: Server, options: argparse.Namespace) -> dict[str, Any]:
+    """Run a client over all requests, so many times; return the best and all speeds."""
+    speeds, failure, cpu = [], None, ""
+    for _ in range(options.repeats):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            server.reset()
+            process = start(client, server, options.requests, folder, options)
+            failure = finish(process, folder, 600)
+            if failure is not None:
+                break
+            facts = server.stats()
+            speeds.append(facts["paid"] / facts["span_s"])
+            cpu = (folder / "log").read_text().strip().splitlines()[-1]
+    best = max(speeds, default=None)
+    return {"requests_per_s": best, "all": speeds, "process": cpu, "failure": failure}
+
+
+def kill(client: str, server: Server, options: argparse.Namespace) -> dict[str, Any]:
+    """Kill a client at half, run it again, count what was paid twice."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server.reset()
+        process = start(client, server, options.requests, folder, options)
+        while (at_kill := server.stats())["paid"] < options.requests / 2:
+            if process.poll() is not None:
+                break
+            time.sleep(0.002)
+        if process.poll() is not None:
+            return {"failure": finish(process, folder, 1)}
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        server.wait_until_idle()
+        failure = finish(start(client, server, options.requests, folder, options), folder, 180)
+        server.wait_until_idle()
+        paid = server.stats()["paid"]
+        return {
+            "paid_at_kill": at_kill["paid"],
+            "in_flight_at_kill": at_kill["open"],
+            "paid_again": paid - options.requests,
+            "failure": failure,
+        }
+
+
+def memory(server: Server, replies: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Follow our client's resident memory over many replies; fit a line to its second half."""
+    samples: list[tuple[int, float]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server.reset()
+        process = start("ours", server, replies, folder, options)
+        page_mib = os.sysconf("SC_PAGE_SIZE") / 2**20
+        while process.poll() is None:
+            try:
+                pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+            except (OSError, IndexError):
+                break  # it has just ended
+            samples.append((server.stats()["paid"], pages * page_mib))
+            time.sleep(1)
+        failure = finish(process, folder, 60)
+        size_mib = sum(path.stat().st_size for path in folder.glob("llm.sqlite*")) / 2**20
+    late = [(x, y) for x, y in samples if x >= replies / 2 and y > 1]
+    mean_x = sum(x for x, _ in late) / len(late)
+    mean_y = sum(y for _, y in late) / len(late)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in late) / sum(
+        (x - mean_x) ** 2 for x, _ in late
+    )
+    early = [y for x, y in samples if replies * 0.1 <= x < replies * 0.15]
+    return {
+        "replies": replies,
+        "mib_at_a_tenth": max(early, default=None),
+        "mib_at_the_end": late[-1][1],
+        "bytes_per_reply": slope * 2**20,
+        "cache_mib": size_mib,
+        "failure": failure,
+    }
+
+
+def install(options: argparse.Namespace) -> list[str]:
+    """Install the peers that are not there yet; return those that can be run."""
+    usable = []
+    for peer, package in PEERS.items():
+        folder = options.peer_folder / peer
+        if not (folder / "bin" / "python").exists():
+            print(f"installing {package} in {folder} …", flush=True)
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            command = [folder / "bin" / "pip", "install", "-q", package]
+            if subprocess.run(command).returncode != 0:
+                print(f"{package} does not install here: left out")
+                continue
+        usable.append(peer)
+    return usable
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--concurrency", type=int, default=100)
+    parser.add_argument("--latency-ms", type=float, default=100.0)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument(
+        "--peer-folder", type=Path, default=Path(tempfile.gettempdir()) / "askqa-peers"
+    )
+    parser.add_argument("--memory", type=int, metavar="REPLIES")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+
+    results: dict[str, Any] = {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
+        f"{platform.python_version()}, load {os.getloadavg()[0]:.1f} at the start",
+        "requests": options.requests,
+        "concurrency": options.concurrency,
+        "latency_ms": options.latency_ms,
+    }
+    print(results["machine"], flush=True)
+    with Server(options.latency_ms) as server:
+        if options.memory:
+            results["memory"] = memory(server, options.memory, options)
+            print(json.dumps(results["memory"], indent=1))
+        else:
+            clients = ["ours", "raw", *(install(options) if options.peers else [])]
+            for part, measure in (("speed", speed), ("kill", kill)):
+                results[part] = {}
+                for client in clients:
+                    if part == "kill" and client == "raw":
+                        continue  # it keeps nothing
+                    outcome = results[part][client] = measure(client, server, options)
+                    facts = {k: v for k, v in outcome.items() if v is not None and k != "all"}
+                    print(f"{part:6} {client:9} {facts}", flush=True)
+            report(results)
+    if options.json is not None:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def report(results: dict[str, Any]) -> None:
+    """Print the ratios that matter."""
+    speeds = {name: run["requests_per_s"] for name, run in results["speed"].items()}
+    mine, bare = speeds["ours"], speeds["raw"]
+    peers = {name: speeds[name] for name in PEERS if speeds.get(name)}
+    results["share_of_raw"] = mine / bare
+    print(f"ours: {mine:.0f} requests/s, {mine / bare:.2f} of the raw openai+aiohttp loop")
+    if peers:
+        best = max(peers, key=lambda name: peers[name])
+        results["times_the_best_peer"] = mine / peers[best]
+        print(f"      {mine / peers[best]:.2f} times the best peer ({best})")
+
+
+if __name__ == "__main__":
+    main()

@@ -207,14 +207,17 @@ def _without_quotes(text: str) -> str:
 
 def _is_english(text: str) -> bool:
     """Whether a text has words or digits, in Latin script, and is not plainly another language."""
-    letters = [char for char in text if char.isalpha()]
-    foreign = [char for char in letters if not unicodedata.name(char, "").startswith("LATIN")]
     if "¿" in text or "¡" in text:
         return False
-    if foreign and 2 * len(foreign) > len(letters) and len(letters) > 1:  # a lone π is an answer
-        return False
+    letters = [char for char in text if char.isalpha()]
     if not letters:
         return any(char.isdigit() for char in text)
+    foreign = sum(
+        not char.isascii() and not unicodedata.name(char, "").startswith("LATIN")
+        for char in letters
+    )
+    if 2 * foreign > len(letters) and len(letters) > 1:  # a lone π is an answer
+        return False
     words = [word.lower() for word in _WORD.findall(text)]
     strange = sum(word in _FOREIGN for word in words)
     native = sum(word in _ENGLISH for word in words)

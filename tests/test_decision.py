@@ -113,6 +113,6 @@ def test_any_text_is_classified(response: str) -> None:
     "loop", ["which ", "do you ", "a", '"', "'a ", "know which you ", "A.", "- \n", "<"]
 )
 def test_ten_thousand_words_take_no_time(loop: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     classify(loop * 10_000)
-    assert time.perf_counter() - started < 2  # measured 0.1 s
+    assert time.process_time() - started < 2  # measured 0.1 s

@@ -34,7 +34,7 @@ class World:
     passages: int
     seed: int = 1
     facts: int = 6
-    """Facts a story: 3 make about 5 s of narration, 6 about 12 s."""
+    """Facts a story: 3 make about 7 s of narration, 6 about 18 s."""
     dialogues: int = 2
     """Dialogues a story."""
     ambiguous: float = 0.5

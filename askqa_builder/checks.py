@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from hashlib import blake2b
 
 from askqa_builder.schema import Dialogue, Reading, Turn
@@ -28,6 +29,8 @@ _MOST_CHARS_PER_MARK = 12
 """A figure or sign is read as a word or two ("7" as "seven", "%" as "percent"): a safe bound, so
 that only turns near the limit are turned into their spoken form."""
 
+_PUNCTUATION = re.compile(r"[^\w\s]|_")
+_MARK = re.compile(r"[^\w\s]|[\d_]")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _MARKUP = re.compile(
@@ -57,14 +60,14 @@ _UNKNOWN = frozenset({"unknown", "yes", "no", "none"})
 # -- normal forms ---------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1 << 12)
 def normalized(text: str) -> str:
     """Lower case, no punctuation, no articles, single blanks: SQuAD v1.1's normal form.
 
     Source: `normalize_answer` of the official evaluation script (Rajpurkar et al., 2016), with
     Unicode punctuation counted as punctuation too.
     """
-    bare = "".join(ch for ch in text.lower() if ch.isalnum() or ch.isspace() or ch == "_")
-    return " ".join(_ARTICLES.sub(" ", bare.replace("_", "")).split())
+    return " ".join(_ARTICLES.sub(" ", _PUNCTUATION.sub("", text.lower())).split())
 
 
 def _telling(text: str) -> set[str]:
@@ -335,8 +338,8 @@ def _said(match: re.Match[str] | None) -> str | None:
 
 
 def _too_long(text: str) -> str | None:
-    marks = sum(not (ch.isalpha() or ch.isspace()) for ch in text)
-    if len(text) + _MOST_CHARS_PER_MARK * marks <= MAX_CLIP_S * CHARS_PER_S:
+    most = MAX_CLIP_S * CHARS_PER_S - len(text)
+    if most >= 0 and _MOST_CHARS_PER_MARK * len(_MARK.findall(text)) <= most:
         return None
     from askqa_builder.spoken import spoken_form
 

@@ -60,7 +60,7 @@ def test_answer_that_the_transcript_lost_has_no_evidence() -> None:
     [
         (" ?? ", "1932", "empty_question"),
         ("The bridge.", "1932", "not_a_question"),
-        ("When?", "1932", "not_a_question"),
+        ("Opened", "1932", "not_a_question"),
         ("How long is the arch?", "...", "empty_answer"),
     ],
 )

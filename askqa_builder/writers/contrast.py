@@ -7,72 +7,20 @@ with its gold answer and evidence, is the reading that was meant.
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from askqa_builder.schema import AmbiguityKind, Draft, Passage, Question, Reject, Turn
-from askqa_builder.writers.grammar import Parse, Token, content_words, parse, tokenize
-from askqa_builder.writers.pairs import Merge, Style
+from askqa_builder.schema import Draft, Passage, Reject, Turn
+from askqa_builder.writers.grammar import content_words
+from askqa_builder.writers.grouping import Asked, Group, groups, usable
 from askqa_builder.writers.phrasing import clarification, clarifying_question
-from askqa_builder.writers.quality import (
-    MAX_QUESTION_WORDS,
-    answer_fits,
-    answers_differ,
-    is_clean_answer,
-    is_spelled_well,
-    stands_alone,
-)
+from askqa_builder.writers.quality import answers_differ
 from askqa_builder.writers.questions import plain_draft
-from askqa_builder.writers.templates import match
-from askqa_builder.writers.utterances import (
-    capitalised,
-    is_question,
-    reading_of,
-    said,
-    tidy_answer,
-    tidy_question,
-)
+from askqa_builder.writers.utterances import reading_of, said
 
-MAX_READINGS = 4
-MAX_EARLIER_TURNS = 3
+MAX_EARLIER_EXCHANGES = 3
 """Earlier question–answer exchanges at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A usable human question."""
-
-    question: Question
-    text: str
-    answer: str
-    tokens: tuple[Token, ...]
-
-    @property
-    def words(self) -> set[str]:
-        return content_words(self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """One reading of an ambiguous question: how it is named, and the human question."""
-
-    phrase: str
-    shorter: str | None
-    item: _Asked
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Questions that one ambiguous question could mean."""
-
-    asked: str
-    kind: AmbiguityKind
-    style: Style
-    pattern: str
-    members: tuple[_Member, ...]
 
 
 class ContrastWriter:
@@ -107,21 +55,21 @@ class ContrastWriter:
 
     def write(self, passage: Passage) -> Iterator[Draft | Reject]:
         """Draft the dialogues of one passage, the same ones each time."""
-        asked = _usable(passage)
-        groups = _groups(asked, passage.text) if self._share > 0 else []
-        if not groups and self._share > 0:
+        found = groups(passage) if self._share > 0 else []
+        if not found and self._share > 0:
             return
+        asked = usable(passage)
         rng = random.Random(f"{self._seed}:{passage.id}")
-        picks = self._picks(groups, rng)
+        picks = self._picks(found, rng)
         for group, intended in picks:
             yield self._ambiguous(group, intended, asked, passage, rng)
         for item in self._plain(picks, asked, rng):
             history = self._history(asked, [item], item.text, rng)
             yield plain_draft(item.question, item.text, _spoken(item, passage), history)
 
-    def _picks(self, groups: Sequence[_Group], rng: random.Random) -> list[tuple[_Group, int]]:
+    def _picks(self, found: Sequence[Group], rng: random.Random) -> list[tuple[Group, int]]:
         """Which groups become dialogues, and with which reading: each group once, then again."""
-        shuffled = rng.sample(groups, len(groups))
+        shuffled = rng.sample(found, len(found))
         orders = [rng.sample(range(len(g.members)), len(g.members)) for g in shuffled]
         picks = [
             (group, order[turn])
@@ -131,8 +79,8 @@ class ContrastWriter:
         return picks[: self._per_passage]
 
     def _plain(
-        self, picks: Sequence[tuple[_Group, int]], asked: Sequence[_Asked], rng: random.Random
-    ) -> list[_Asked]:
+        self, picks: Sequence[tuple[Group, int]], asked: Sequence[Asked], rng: random.Random
+    ) -> list[Asked]:
         """The questions to answer at once: first those of the picks, the minimal pairs."""
         wanted = float(self._per_passage)
         if self._share > 0:
@@ -145,9 +93,9 @@ class ContrastWriter:
 
     def _ambiguous(
         self,
-        group: _Group,
+        group: Group,
         intended: int,
-        asked: Sequence[_Asked],
+        asked: Sequence[Asked],
         passage: Passage,
         rng: random.Random,
     ) -> Draft:
@@ -184,7 +132,7 @@ class ContrastWriter:
         )
 
     def _history(
-        self, asked: Sequence[_Asked], about: Sequence[_Asked], question: str, rng: random.Random
+        self, asked: Sequence[Asked], about: Sequence[Asked], question: str, rng: random.Random
     ) -> tuple[Turn, ...]:
         """Earlier exchanges about the same passage that neither answer nor bias what comes."""
         if rng.random() >= self._history_share:
@@ -204,8 +152,8 @@ class ContrastWriter:
             if any(answer <= said_here for answer in answers):
                 continue
             fit.append(item)
-        chosen: list[_Asked] = []
-        for item in rng.sample(fit, min(len(fit), rng.randint(1, MAX_EARLIER_TURNS))):
+        chosen: list[Asked] = []
+        for item in rng.sample(fit, min(len(fit), rng.randint(1, MAX_EARLIER_EXCHANGES))):
             if all(answers_differ(item.answer, other.answer) for other in chosen):
                 chosen.append(item)
         return tuple(
@@ -218,68 +166,7 @@ class ContrastWriter:
         )
 
 
-def _usable(passage: Passage) -> list[_Asked]:
-    """The questions that are clean enough, each text once."""
-    found: dict[str, _Asked] = {}
-    for question in passage.questions:
-        text = tidy_question(question.text)
-        if not is_question(text) or len(text.split()) > MAX_QUESTION_WORDS:
-            continue
-        answer = tidy_answer(question.answers[0].text)
-        tokens = tokenize(text)
-        if is_clean_answer(answer) and answer_fits(tokens, answer) and stands_alone(tokens):
-            found.setdefault(text.casefold(), _Asked(question, text, answer, tokens))
-    return list(found.values())
-
-
-def _groups(asked: Sequence[_Asked], passage: str) -> list[_Group]:
-    """Merge every pair; pairs that merge to the same question are one group of readings."""
-    merged: dict[str, tuple[Merge, dict[str, _Member]]] = {}
-    parses: dict[str, Parse | None] = {}
-    for one, other in itertools.combinations(asked, 2):
-        if one.tokens[0].lower != other.tokens[0].lower and not _may_pair(one, other):
-            continue
-        for item in (one, other):
-            if item.question.id not in parses:
-                well = is_spelled_well(item.tokens, passage)
-                parses[item.question.id] = parse(item.text) if well else None
-        left, right = parses[one.question.id], parses[other.question.id]
-        if left is None or right is None or not answers_differ(one.answer, other.answer):
-            continue
-        found = match(left, right, passage)
-        if found is None:
-            continue
-        _, members = merged.setdefault(found.asked.casefold(), (found, {}))
-        shorter = found.shorter or (None, None)
-        for phrase, short, item in zip(found.phrases, shorter, (one, other), strict=True):
-            members.setdefault(item.question.id, _Member(phrase, short, item))
-    known = {item.text.casefold() for item in asked}
-    groups = [_group(found, members.values()) for found, members in merged.values()]
-    return [group for group in groups if group is not None and group.asked.casefold() not in known]
-
-
-def _may_pair(one: _Asked, other: _Asked) -> bool:
-    """Whether questions with different first words can be a pair: "In what year", "When"."""
-    firsts = {one.tokens[0].lower, other.tokens[0].lower}
-    return bool(firsts & {"in", "on", "at", "during", "for", "after", "before", "what", "which"})
-
-
-def _group(found: Merge, members: Iterable[_Member]) -> _Group | None:
-    kept: list[_Member] = []
-    for member in members:
-        if all(
-            member.phrase.casefold() != other.phrase.casefold()
-            and answers_differ(member.item.answer, other.item.answer)
-            for other in kept
-        ):
-            kept.append(member)
-    if not 2 <= len(kept) <= MAX_READINGS:
-        return None
-    asked = capitalised(found.asked) + "?"
-    return _Group(asked, found.kind, found.style, found.pattern, tuple(kept))
-
-
-def _spoken(item: _Asked, passage: Passage) -> str:
+def _spoken(item: Asked, passage: Passage) -> str:
     """The answer with the article that stands before it in the passage: "third" as "a third"."""
     start = item.question.answers[0].start
     if start is None or not item.answer[0].isalpha():

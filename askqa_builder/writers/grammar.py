@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from askqa_builder.writers.lexicon import (
     AUXILIARIES,
@@ -43,8 +44,7 @@ _VERBS_WITH_OF = frozenset("consist think die speak dispose approve dream hear".
 _DATED = frozenset("year date day month century decade".split())
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word or a punctuation mark and where it stands in its text."""
 
     text: str
@@ -64,10 +64,7 @@ class Token:
 
 def tokenize(text: str) -> tuple[Token, ...]:
     """Words, punctuation marks and possessive 's, each with its offsets."""
-    return tuple(
-        Token(m[0], m[0].lower().replace("’", "'"), m.start(), m.end())
-        for m in _TOKEN.finditer(text)
-    )
+    return tuple([Token(m[0], m[0].lower(), m.start(), m.end()) for m in _TOKEN.finditer(text)])
 
 
 def content_words(text: str) -> set[str]:
@@ -172,10 +169,13 @@ class Parse:
         return self.tokens[index].lower if 0 <= index < len(self.tokens) else ""
 
 
-def parse(text: str) -> Parse | None:
-    """Take a question apart; None where it is no single wh-question of a known form."""
+def parse(text: str, tokens: tuple[Token, ...] | None = None) -> Parse | None:
+    """Take a question apart; None where it is no single wh-question of a known form.
+
+    `tokens` are those of the text without its final mark, where they are known already.
+    """
     body = without_stop(text)
-    tokens = _when_as_one(tokenize(body))
+    tokens = _when_as_one(tokenize(body) if tokens is None else tokens)
     wh = next((i for i, t in enumerate(tokens) if t.lower in WH), None)
     if wh is None or len(tokens) < 3:
         return None

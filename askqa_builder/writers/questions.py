@@ -32,7 +32,7 @@ class QuestionsWriter:
             first = seen.setdefault(asked.casefold(), question.id)
             if not asked:
                 yield self._reject(passage, question, "empty_question", question.text)
-            elif not is_question(asked):
+            elif not is_question(question.text):
                 yield self._reject(passage, question, "not_a_question", asked)
             elif not any(character.isalnum() for character in answer):
                 detail = question.answers[0].text

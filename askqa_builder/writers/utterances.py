@@ -10,7 +10,8 @@ _QUOTES = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "`": "'
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _ASKING = re.compile(
     r"\b(what|which|who|whom|whose|when|where|why|how)\b"
-    r"|^(is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might|must)\b",
+    r"|^(is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might|must"
+    r"|name|list|tell|give|describe|explain)\b",
     re.IGNORECASE,
 )
 _ABBREVIATED = re.compile(r"(?:\b[A-Za-z]|\b(?:Inc|Ltd|Co|Corp|Jr|Sr|St|Mt|Dr|Mr|Mrs|vs|etc))\.$")
@@ -37,8 +38,8 @@ def without_stop(question: str) -> str:
 
 
 def is_question(text: str) -> bool:
-    """Whether a text asks: it has a wh-word, or starts with an auxiliary."""
-    return len(text.split()) > 1 and _ASKING.search(text) is not None
+    """Whether a typed text asks: it has a question mark or a wh-word, or starts like a question."""
+    return len(text.split()) > 1 and ("?" in text or _ASKING.search(text.strip()) is not None)
 
 
 def tidy_answer(text: str) -> str:

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from pipeline import askqa, one_line, tree
 
-GENERATE = ("generate", "--source", "sample", "--count", "12", "--shard-size", "2", "--out")
+GENERATE = ("generate", "--source", "sample", "--count", "16", "--shard-size", "1", "--out")
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of five megabytes."""
+    """A file system of four megabytes."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("mounting a small disk needs root")
     yield disk

@@ -73,7 +73,7 @@ def statistics(folder: Path) -> Statistics:
     }
     lengths: Counter[int] = Counter()
     speakers: dict[str, dict[str, set[str]]] = {}
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str]] = set()
     turn_seconds: list[float] = []
     narration_seconds: list[float] = []
     vocabulary: Counter[str] = Counter()
@@ -84,8 +84,8 @@ def statistics(folder: Path) -> Statistics:
             by_split["ambiguous"][split] += 1
             kinds.setdefault(row["ambiguity_kind"], Counter())[split] += 1
         for name, key in (("passages", row["passage_id"]), ("groups", row["provenance"]["group"])):
-            if (name, key) not in seen:
-                seen.add((name, key))
+            if (split, name, key) not in seen:
+                seen.add((split, name, key))
                 by_split[name][split] += 1
                 if name == "passages":
                     narration_seconds.append(sum(part["duration"] for part in row["narration"]))

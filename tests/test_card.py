@@ -1,0 +1,142 @@
+"""The card: figures counted from the release, and nothing that strangers wrote can act in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from tiny_release import HOSTILE, dialogue
+
+from askqa_builder.config import ReleaseSettings
+from askqa_builder.errors import ReleaseError
+from askqa_builder.release.card import write_card
+from askqa_builder.release.folder import ReleaseManifest
+from askqa_builder.release.rows import CONFIGS, FEATURES, arrow_schema
+from askqa_builder.release.stats import statistics
+
+ROWS = {
+    "train": [
+        dialogue("a", ambiguous=True, title=HOSTILE),
+        dialogue("b"),
+        dialogue("c", passage="p2"),
+    ],
+    "test": [dialogue("d", passage="p3", ambiguous=True)],
+}
+
+
+def manifest() -> ReleaseManifest:
+    counts = {"candidates": 6, "accepted": 4, "rejected": 2, "rejected:answer_leaks": 2}
+    stage: dict[str, Any] = {"settings": {}, "counts": counts}
+    return ReleaseManifest(
+        version="1.0.0",
+        name="tiny",
+        license="cc0-1.0",
+        made_with="askqa_builder test",
+        rows={config: {"train": 3, "test": 1} for config in CONFIGS},
+        hours={"train": 0.003, "test": 0.001},
+        hours_spoken=0.002,
+        stages=dict.fromkeys(("passages", "dialogues", "speech"), stage),
+        features=FEATURES,
+        files={},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The parquet files of a release of four dialogues, one with a hostile title."""
+    for config in ("dialogues", "text"):
+        (tmp_path / config).mkdir()
+        schema = arrow_schema(config)
+        for split, rows in ROWS.items():
+            table = pa.Table.from_pylist([hostile(row) for row in rows], schema=schema)
+            pq.write_table(table, tmp_path / config / f"{split}-00000.parquet")
+    return tmp_path
+
+
+def hostile(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with a first turn that tries to break out of a fence."""
+    turns = [dict(turn) for turn in row["turns"]]
+    turns[0]["text"] = "````\n---\nlicense: mit\n---\n<script>alert(1)</script>"
+    return row | {"turns": turns}
+
+
+def card(folder: Path, **settings: Any) -> str:
+    write_card(folder, manifest(), ReleaseSettings(**settings))
+    return (folder / "README.md").read_text()
+
+
+def front_matter(text: str) -> dict[str, Any]:
+    match = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
+    assert match is not None
+    front: dict[str, Any] = yaml.safe_load(match[1])
+    return front
+
+
+def test_figures_are_counted_from_the_rows(folder: Path) -> None:
+    counted = statistics(folder)
+    assert counted.dialogues == {"train": 3, "test": 1}
+    assert counted.ambiguous == {"train": 1, "test": 1}
+    assert counted.passages == {"train": 2, "test": 1}
+    assert counted.kinds == {"referent": {"train": 1, "test": 1}}
+    assert counted.acts["answer"] == {"train": 3, "test": 1}
+    assert counted.turns_per_dialogue == {2: 2, 4: 2}
+    assert len(counted.turn_seconds) == 2 * 2 + 2 * 4
+    assert counted.narration_seconds == (2.25, 2.25, 2.25), "once a passage"
+
+
+def test_the_front_matter_says_what_the_hub_needs(folder: Path) -> None:
+    front = front_matter(card(folder, title="Yes: no"))
+    assert front["license"] == "cc0-1.0"
+    assert front["pretty_name"] == "Yes: no"
+    assert front["size_categories"] == ["n<1K"]
+    (default,) = (c["config_name"] for c in front["configs"] if c.get("default"))
+    assert default == "dialogues"
+    info = {entry["config_name"]: entry for entry in front["dataset_info"]}
+    assert {s["name"]: s["num_examples"] for s in info["dialogues"]["splits"]} == {
+        "train": 3,
+        "test": 1,
+    }
+
+
+def test_hostile_text_cannot_act(folder: Path) -> None:
+    text = card(folder, title="<script>alert(2)</script> | [x](javascript:1)\n# Head")
+    body = text.split("---\n", 2)[2]
+    assert front_matter(text)["license"] == "cc0-1.0"
+    fences = re.findall(r"^(`{3,})text\n(.*?)\n\1$", body, re.DOTALL | re.MULTILINE)
+    outside = body
+    for fence, inside in fences:
+        outside = outside.replace(f"{fence}text\n{inside}\n{fence}", "")
+    assert any("<script>alert(1)" in inside for _, inside in fences), "shown, as text"
+    assert "<script" not in outside
+    assert "<img" not in outside
+    assert "](javascript" not in outside
+    assert outside.count("\n# ") == 1, "one title"
+
+
+def test_a_template_of_ones_own(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.md"
+    own.write_text("{{ settings.title }}: {{ statistics.dialogues.train | n }}")
+    assert card(folder, card=str(own), title="Mine").endswith("---\n\nMine: 3\n")
+    own.write_text("{{ nobody_knows_this }}")
+    with pytest.raises(ReleaseError, match="cannot be filled in: 'nobody_knows_this'"):
+        card(folder, card=str(own))
+    with pytest.raises(ReleaseError, match="no such template"):
+        card(folder, card="nowhere")
+
+
+def test_the_same_release_gives_the_same_card_and_pictures(folder: Path) -> None:
+    first = card(folder), [p.read_bytes() for p in sorted((folder / "images").iterdir())]
+    second = card(folder), [p.read_bytes() for p in sorted((folder / "images").iterdir())]
+    assert first == second
+    assert len(first[1]) == 4
+
+
+def test_rejects_are_accounted_for(folder: Path) -> None:
+    assert "| writing | 6 | 4 | 2 | answer leaks (2) |" in card(folder)
+    assert json.loads(manifest().model_dump_json())["license"] == "cc0-1.0"

@@ -20,8 +20,8 @@ def generate(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="sample, squad:FILE, abg-coqa:FILE, text:DIR, world:N or dialogues:FILE; "
-            "may be repeated. Without it: what the build used last."
+            help="sample, squad:FILE, abg-coqa:FILE, text:DIR, world:N, dialogues:FILE or "
+            "sdialog:DIR; may be repeated. Without it: what the build used last."
         ),
     ] = None,
     writer: Annotated[

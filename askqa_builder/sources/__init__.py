@@ -4,6 +4,7 @@
     abg-coqa:FILE     human-written ambiguous conversations about stories
     text:DIR          a folder of plain text and Markdown
     dialogues:FILE    people's own dialogues, as JSON lines of `schema.Dialogue`
+    sdialog:DIR       SDialog's dialogue files, ours (`export --to sdialog`) and others'
     world:N           a closed synthetic world of our own, N stories with their dialogues
     sample            the passages that come with the package
 
@@ -20,6 +21,7 @@ from askqa_builder.sources.abg_coqa import read_abg_coqa
 from askqa_builder.sources.common import SourceItem
 from askqa_builder.sources.dialogues import read_dialogues
 from askqa_builder.sources.sample import read_sample
+from askqa_builder.sources.sdialog import read_sdialog
 from askqa_builder.sources.squad import read_squad
 from askqa_builder.sources.text import read_text_folder
 from askqa_builder.sources.world import FORM as WORLD_FORM
@@ -30,11 +32,20 @@ SOURCES: dict[str, Callable[[str], Iterator[SourceItem]]] = {
     "abg-coqa": read_abg_coqa,
     "text": read_text_folder,
     "dialogues": read_dialogues,
+    "sdialog": read_sdialog,
     "world": read_world,
 }
 """Scheme of a spec → its reader, which gets what follows the colon."""
 
-FORMS = ("squad:FILE", "abg-coqa:FILE", "text:DIR", "dialogues:FILE", WORLD_FORM, "sample")
+FORMS = (
+    "squad:FILE",
+    "abg-coqa:FILE",
+    "text:DIR",
+    "dialogues:FILE",
+    "sdialog:DIR",
+    WORLD_FORM,
+    "sample",
+)
 """Every spec that `open_source` understands, as it is written in messages and help."""
 
 

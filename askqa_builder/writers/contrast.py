@@ -104,9 +104,9 @@ class ContrastWriter:
         intended = order.index(intended)
         meant = members[intended]
         items = [member.item for member in members]
-        # After a turn about something else, "it" would mean that: pronouns come first.
+        # After a turn about something else, "it" would mean that: such questions come first.
         history: tuple[Turn, ...] = ()
-        if not group.pattern.startswith("pronoun"):
+        if not group.pattern.startswith(("pronoun", "predicate")):
             history = self._history(asked, items, group.asked, rng)
         phrases = [member.phrase for member in members]
         asking = clarifying_question(phrases, members[-1].shorter, group.style, rng)

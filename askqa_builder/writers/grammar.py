@@ -120,8 +120,10 @@ def is_participle(token: Token) -> bool:
 def is_plural(token: Token) -> bool:
     """Whether a noun is plural: another word than its lemma, or a regular -s on a name."""
     lemmas = word_classes(token.lower).get("NOUN", ())
-    if lemmas:
+    if lemmas and token.lower != "people":
         return token.lower not in lemmas
+    if token.lower == "people":
+        return True
     return token.lower.endswith("s") and not token.lower.endswith(("ss", "us", "is"))
 
 
@@ -256,12 +258,16 @@ def _main_verb(tokens: Sequence[Token], wh: int, auxiliary: int) -> int | None:
             noun = not following.closed and can_be(following.lower, "NOUN")
             if noun and (token.lower.endswith("ing") or before.lower in ORDINALS):
                 continue  # "the lowest ranking cardinals", "the first published book"
-        sure = token.lower in _SURE_VERBS or not can_be(token.lower, "NOUN")
-        if kind in BE | HAVE or sure:
-            return i
+            if token.lower.endswith("ing") and is_participle(following):
+                continue  # "the Chrysler building built"
         found.append(i)
+        sure = token.lower in _SURE_VERBS or not can_be(token.lower, "NOUN")
+        behind_adverb = before.lower in ORDINALS and tokens[i - 2].lower not in DETERMINERS
+        if kind not in BE | HAVE and (sure or behind_adverb):
+            return i
     # of words that can be nouns too ("war", "end") the one before a boundary is the verb
-    return next((i for i in found if _closes(tokens, i + 1)), found[0] if found else None)
+    last_resort = None if not found else found[-1] if kind in BE | HAVE else found[0]
+    return next((i for i in found if _closes(tokens, i + 1)), last_resort)
 
 
 def _closes(tokens: Sequence[Token], index: int) -> bool:
@@ -270,4 +276,6 @@ def _closes(tokens: Sequence[Token], index: int) -> bool:
     token = tokens[index]
     if token.lower == "of" and tokens[index - 1].lower not in _VERBS_WITH_OF:
         return False
+    if can_be(token.lower, "ADJ") and not can_be(token.lower, "VERB"):
+        return True  # "did the emperor use military force"
     return token.closed or token.text != token.lower or is_adverb(token)

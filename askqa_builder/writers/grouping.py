@@ -23,6 +23,8 @@ from askqa_builder.writers.templates import match
 from askqa_builder.writers.utterances import capitalised, is_question, tidy_answer, tidy_question
 
 MAX_READINGS = 4
+MAX_CLAUSES = 3
+"""Readings that are told apart by whole clauses: more are too long a question to be followed."""
 
 _ENDS = "?.! "
 _WHEN = re.compile(
@@ -106,7 +108,8 @@ def groups(passage: Passage) -> list[Group]:
         left, right = read[i], read[j]
         if left is None or right is None or not answers_differ(left[0].answer, right[0].answer):
             continue
-        found = match(left[1], right[1], passage.text)
+        answers = (left[0].answer, right[0].answer)
+        found = match(left[1], right[1], passage.text, answers)
         if found is None:
             continue
         _, members = merged.setdefault(found.asked.casefold(), (found, {}))
@@ -115,7 +118,9 @@ def groups(passage: Passage) -> list[Group]:
             members.setdefault(item.question.id, Member(phrase, short, item))
     made = [_group(found, members.values()) for found, members in merged.values()]
     # what a person has asked in these words has an answer of its own
-    return [group for group in made if group and _plain_words(group.asked) not in plain]
+    clear = [group for group in made if group and _plain_words(group.asked) not in plain]
+    # "How many people were there?" is vague: only where there is nothing better
+    return [group for group in clear if group.pattern != "predicate"] or clear
 
 
 def _plain_words(text: str) -> list[str]:
@@ -141,6 +146,10 @@ def _may_pair(one: Sequence[str], other: Sequence[str]) -> bool:
     tail = 0
     while tail < shortest - start and one[-1 - tail] == other[-1 - tail]:
         tail += 1
+    if start >= 2 and first in ("how", "what", "which"):
+        return True
+    if first in ("when", "where"):
+        return True
     if start + tail < (2 if first in ("who", "where", "when") else 3):
         return False
     return max(len(one), len(other)) - start - tail <= MAX_SLOT
@@ -163,7 +172,7 @@ def _group(found: Merge, members: Iterable[Member]) -> Group | None:
             for other in kept
         ):
             kept.append(member)
-    if not 2 <= len(kept) <= MAX_READINGS:
+    if not 2 <= len(kept) <= (MAX_CLAUSES if found.style == "clause" else MAX_READINGS):
         return None
     asked = capitalised(found.asked) + "?"
     return Group(asked, found.kind, found.style, found.pattern, tuple(kept))

@@ -57,7 +57,7 @@ PLACE_NOUNS = frozenset(
     "river lake mountain street road avenue building house hall park bridge station school "
     "university college church museum hospital location site venue borough district market "
     "library bakery harbour harbor port airport cinema theatre theater garden farm shop store "
-    "office castle forest field beach valley coast north south east west".split()
+    "office castle forest field beach valley coast".split()
 )
 EVENT_NOUNS = frozenset(
     "war battle election meeting festival championship cup match game race ceremony inauguration "

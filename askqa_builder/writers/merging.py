@@ -11,6 +11,7 @@ _WHOLE = (
     omissions.final_clause,
     omissions.dimension,
     omissions.wh_noun,
+    omissions.wh_modifier,
     omissions.toll,
     omissions.counted,
     omissions.time_adverb,

@@ -79,10 +79,12 @@ def modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None
             return None
         start += 1
     before = one.lower(start - 1)
-    if end >= right or before not in {"the", "a", "an", "'s"} | POSSESSIVES:
-        return None
     changed = one.tokens[start:end], other.tokens[start : slot.end(other)]
     head = one.tokens[end:right]
+    if not head:
+        return None
+    if before not in {"the", "a", "an", "'s"} | POSSESSIVES:
+        return _bare_modifier(one, other, slot, spans)
     if any(w.closed or not w.is_word for w in (*changed[0], *changed[1], *head)):
         return None
     if len(head) > 1 and head[0].lower.endswith(("ing", "ed")):
@@ -104,6 +106,20 @@ def modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None
         noun = "ones" if is_plural(head[-1]) else "one"
         shorter = (f"the {changed[0][0].text} {noun}", f"the {changed[1][0].text} {noun}")
     return Merge(f"{lead} {rest}", phrases, "referent", "noun", "modifier", shorter)
+
+
+def _bare_modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None:
+    """ "What percentage of urban students …?" / "… rural students …?" → "… of students …?" """
+    (left, right), (_, other_right) = spans
+    head = one.tokens[slot.end(one) : right]
+    if left != slot.start or not is_plural(head[-1]) or head[-1].text != head[-1].lower:
+        return None
+    for parse, end in ((one, right), (other, other_right)):
+        if not _is_base(parse.tokens[left:end]) or parse.lower(left - 1) in AUXILIARIES:
+            return None
+    phrases = (one.slice(left, right), other.slice(left, other_right))
+    asked = f"{one.slice(0, left)} {one.slice(slot.end(one), len(one.tokens))}"
+    return Merge(asked, phrases, "referent", "noun", "modifier")
 
 
 def _from_determiner(parse: Parse, start: int, right: int, before: str) -> str:
@@ -196,7 +212,9 @@ def _is_base(tokens: tuple[Token, ...]) -> bool:
     if not inner or inner[0].lower in DETERMINERS or is_adjective_only(inner[-1]):
         return False
     for index, token in enumerate(inner):
-        if token.closed and token.lower not in ("of", "and", "'s"):
+        if token.lower in ("of", "and", "'s"):
+            continue
+        if token.closed:
             if token.lower != "the" or index == 0 or inner[index - 1].lower != "of":
                 return False
         elif token.text == token.lower and can_be(token.lower, "VERB"):

@@ -33,6 +33,7 @@ _ADJUNCT = frozenset(
 )
 _LEADING = frozenset("for by from on under through".split())  # often part of the verb before them
 _CLAUSAL = frozenset("when while after before".split())
+_SIDES = frozenset("north south east west left right front back".split())
 _YEAR = re.compile(r"^(1[0-9]|20)\d\d(s|-\d\d)?$|^q[1-4]$|^\d{1,2}(st|nd|rd|th)$")
 
 
@@ -150,7 +151,7 @@ def _is_place(phrase: str) -> bool:
         return False
     head = phrase.rsplit(" ", 1)[-1].lower()
     named = re.match(r"\w+ (the )?[A-Z]", phrase) is not None
-    return named or head.rstrip("s") in PLACE_NOUNS or phrase.startswith("at the ")
+    return named or head.rstrip("s") in PLACE_NOUNS | _SIDES or phrase.startswith("at the ")
 
 
 def _is_time(phrase: str) -> bool:
@@ -194,6 +195,35 @@ def wh_noun(one: Parse, other: Parse, slot: Slot) -> Merge | None:
     phrases = both(one, other, lambda parse: parse.slice(first, slot.end(parse)))
     asked = f"What {one.slice(slot.end(one), len(one.tokens))}"
     return Merge(asked, phrases, "attribute", "count" if typed else "which", "wh-noun")
+
+
+def wh_modifier(one: Parse, other: Parse, slot: Slot) -> Merge | None:
+    """ "What health company paid?" / "What oil company paid?" → "What company paid?" """
+    first = {"what": 1, "which": 1, "how": 2}.get(one.lower(0))
+    if first is None or slot.start != first:
+        return None
+    counts = first == 2
+    if counts and one.lower(1) != "many":
+        return None
+    for parse in (one, other):
+        end = parse.verb if parse.auxiliary is None else parse.auxiliary
+        start = slot.end(parse)
+        if end is None or not start < end <= start + 2:
+            return None
+        words = parse.tokens[first:end]
+        if len(words) > 4 or any(w.closed or not w.is_word for w in words):
+            return None
+        if not can_be(words[-1].lower, "NOUN") or (counts and not is_plural(words[-1])):
+            return None
+    end = one.verb if one.auxiliary is None else one.auxiliary
+    head = one.slice(slot.end(one), end or 0)
+    rest = one.slice(slot.end(one), len(one.tokens))
+    article = "" if counts else "the "
+    phrases = both(
+        one, other, lambda parse: f"{article}{parse.slice(first, slot.end(parse))} {head}"
+    )
+    asked = f"{one.slice(0, first)} {rest}"
+    return Merge(asked, phrases, "referent", "noun", "wh-modifier")
 
 
 def toll(one: Parse, other: Parse, slot: Slot) -> Merge | None:

@@ -89,14 +89,15 @@ def _name(
     phrase: str, core: list[Token], head: Token, determined: bool, verb: str, passage: str
 ) -> Number | None:
     """What a proper name names: a thing, a person, or (often) we cannot know."""
+    given = len(core) > 1 and core[0].text in MALE_NAMES | FEMALE_NAMES
     if head.lower in THING_ENDINGS or verb in _OF_THINGS:
-        return "it"
+        return None if given else "it"  # "Charles Bridge", but "Charles Church"?
     if head.text.isupper() and len(head.text) > 1:
         return "it"  # an acronym
-    if len(core) > 1 and core[0].text in MALE_NAMES | FEMALE_NAMES:
+    if given:
         return gender(core, passage)
     if determined:
-        return None if is_plural(head) else "it"
+        return "they" if is_plural(head) else "it"  # "the Broncos", "the Iliad"
     name = re.escape(phrase)
     if re.search(rf"\b(in|at|near|from|into|across|throughout|the) {name}\b(?!'s)", passage):
         return "it"

@@ -20,11 +20,12 @@ from askqa_builder.writers.lexicon import (
     SUBJECT_FORMS,
 )
 from askqa_builder.writers.merging import merge
-from askqa_builder.writers.pairs import Merge
+from askqa_builder.writers.pairs import Merge, difference, is_open
+from askqa_builder.writers.predicates import done, figure, left_open
 from askqa_builder.writers.reference import gender
 
 
-def match(one: Parse, other: Parse, passage: str) -> Merge | None:
+def match(one: Parse, other: Parse, passage: str, answers: tuple[str, str]) -> Merge | None:
     """The question that leaves open which of two questions is asked, by any template."""
     return (
         merge(one, other, passage)
@@ -33,7 +34,19 @@ def match(one: Parse, other: Parse, passage: str) -> Merge | None:
         or _span(one, other)
         or _turned(_span(other, one))
         or _without_tails(one, other, passage)
+        or _opened(_figure(one, other, answers))
+        or _opened(left_open(one, other))
+        or _opened(done(one, other, passage))
     )
+
+
+def _figure(one: Parse, other: Parse, answers: tuple[str, str]) -> Merge | None:
+    slot = difference(one.tokens, other.tokens)
+    return None if slot is None else figure(one, other, slot, answers)
+
+
+def _opened(found: Merge | None) -> Merge | None:
+    return found if found is not None and is_open(found) else None
 
 
 def _turned(found: Merge | None) -> Merge | None:
@@ -77,8 +90,9 @@ def _span(start: Parse, end: Parse) -> Merge | None:
     head, subject = start.tokens[start.verb - 1], start.slice(2, start.verb)
     if head.lower in PERSON_NOUNS or start.lower(2) not in DETERMINERS:
         return None
-    if any(len(p.tokens) > p.verb + 1 for p in (start, end) if p.verb is not None):
-        return None
+    for parse, verb in ((start, start.verb), (end, end.verb)):
+        if len(parse.tokens) > verb + 1 and parse.lower(verb + 1) not in PREPOSITIONS:
+            return None
     plural = is_plural(head)
     pronoun = SUBJECT_FORMS["they" if plural else "it"]
     asking = start.lower(0)

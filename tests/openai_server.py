@@ -153,14 +153,17 @@ class OpenAIServer:
         rejects: tuple[str, ...] = (),
         batch_ends: Callable[[int], str] = lambda number: "completed",
         batch_polls: int = 1,
+        lost_creates: int = 0,
     ) -> None:
         """`rejects`: types of `response_format` that are answered with 400. `batch_ends`: the
-        last status of the batch with this number (from 0); `batch_polls`: after so many looks."""
+        last status of the batch with this number (from 0); `batch_polls`: after so many looks;
+        `lost_creates`: so many batches are created and the answer is lost."""
         self.script = script
         self.latency_s = latency_s
         self.rejects = rejects
         self.batch_ends = batch_ends
         self.batch_polls = batch_polls
+        self.lost_creates = lost_creates
         self.calls: list[Call] = []
         self.paid_calls: Counter[str] = Counter()
         """How often each body was answered in full, by digest."""
@@ -328,6 +331,9 @@ class OpenAIServer:
             "looks": 0,
         }
         self.batches[batch["id"]] = batch
+        if len(self.batches) <= self.lost_creates:
+            assert request.transport is not None
+            request.transport.abort()
         return web.json_response(batch)
 
     async def _list_batches(self, request: web.Request) -> web.Response:
@@ -375,7 +381,8 @@ class OpenAIServer:
             body = json.loads(act.content)
             result["response"] = {"status_code": act.status, "request_id": "q", "body": body}
             (good if act.status == 200 else bad).append(result)
-            self.paid_calls[call.digest] += act.status == 200
+            if act.status == 200:
+                self.paid_calls[call.digest] += 1
         for name, results in (("output_file_id", good), ("error_file_id", bad)):
             if results:
                 lines = "".join(json.dumps(result) + "\n" for result in reversed(results))

@@ -449,6 +449,30 @@ def test_the_key_is_needed_by_openai_only(
         assert Endpoint(cache).base_url == server.base_url
 
 
+def test_a_key_that_no_header_can_hold_is_refused(
+    cache: ReplyCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-“curly”")
+    with pytest.raises(SettingsError, match="OPENAI_API_KEY") as caught:
+        Endpoint(cache, base_url="http://127.0.0.1:1/v1")
+    assert "curly" not in str(caught.value)
+
+
+def test_the_token_limit_learns_what_requests_use_of_their_allowance(cache: ReplyCache) -> None:
+    """Each may use 10,000 tokens and uses 80: by the worst case 60 would take a minute."""
+
+    async def work(endpoint: Endpoint) -> None:
+        start = asyncio.get_running_loop().time()
+        await asyncio.gather(
+            *(endpoint.fetch(ask(str(i), allowance=Usage(5000, 5000))) for i in range(60))
+        )
+        assert asyncio.get_running_loop().time() - start < 25
+
+    with OpenAIServer(latency_s=1.0) as server:
+        limits = replace(QUICK, tokens_per_minute=60_000)
+        use(server, cache, work, limits=limits)
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [

@@ -147,9 +147,10 @@ def test_durations_as_openai_writes_them() -> None:
 
 
 async def _visit(gate: Gate, tokens: float, stay_s: float, log: list[float]) -> None:
-    log.append(await gate.enter(tokens))
+    place = await gate.enter(tokens)
+    log.append(place.taken_at)
     await asyncio.sleep(stay_s)
-    gate.leave()
+    gate.leave(place, used=tokens)
 
 
 def test_the_gate_keeps_to_its_window_and_lets_all_through() -> None:
@@ -159,10 +160,10 @@ def test_the_gate_keeps_to_its_window_and_lets_all_through() -> None:
 
         async def visit() -> None:
             nonlocal seen
-            await gate.enter(1)
+            place = await gate.enter(1)
             seen = max(seen, gate.in_flight)
             await asyncio.sleep(1)
-            gate.leave()
+            gate.leave(place)
 
         await asyncio.gather(*(visit() for _ in range(50)))
         assert seen == 5
@@ -187,13 +188,20 @@ def test_the_gate_paces_requests_and_tokens() -> None:
     run(main())
 
 
-def test_unused_tokens_come_back() -> None:
+def test_tokens_are_charged_by_what_requests_use_and_corrected() -> None:
+    """Each may use 10,000 and uses 100, one in ten 1,000: 60,000 a minute let 300 through in
+    57 s; charged by the worst case it would be 50 minutes, or one at a time."""
+
     async def main() -> None:
-        gate = Gate(tokens_per_minute=6000)
-        for _ in range(20):
-            await gate.enter(3000)
-            gate.leave(unused_tokens=2990)
-        assert asyncio.get_running_loop().time() < 5
+        gate = Gate(tokens_per_minute=60_000)
+
+        async def visit(index: int) -> None:
+            place = await gate.enter(10_000)
+            await asyncio.sleep(2)
+            gate.leave(place, used=1000 if index % 10 == 0 else 100)
+
+        await asyncio.gather(*(visit(index) for index in range(300)))
+        assert 50 <= asyncio.get_running_loop().time() <= 75
 
     run(main())
 
@@ -213,12 +221,12 @@ def test_a_pause_holds_everybody_and_ends() -> None:
 def test_a_cancelled_caller_holds_no_place() -> None:
     async def main() -> None:
         gate = Gate(concurrency=1)
-        await gate.enter(1)
+        place = await gate.enter(1)
         waiting = [asyncio.create_task(gate.enter(1)) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
         await asyncio.sleep(0)
-        gate.leave()  # admits the second …
+        gate.leave(place)  # admits the second …
         waiting[1].cancel()  # … who is cancelled before it hears of it
         await asyncio.sleep(0.1)
         assert waiting[2].done()
@@ -232,16 +240,16 @@ def test_a_retry_goes_before_those_that_wait() -> None:
         gate, order = Gate(concurrency=1), []
 
         async def visit(name: str, first: bool = False) -> None:
-            await gate.enter(1, first=first)
+            place = await gate.enter(1, first=first)
             order.append(name)
-            gate.leave()
+            gate.leave(place)
 
-        await gate.enter(1)
+        place = await gate.enter(1)
         tasks = [asyncio.create_task(visit(n)) for n in ("a", "b")]
         await asyncio.sleep(0)
         tasks.append(asyncio.create_task(visit("retry", first=True)))
         await asyncio.sleep(0)
-        gate.leave()
+        gate.leave(place)
         await asyncio.gather(*tasks)
         assert order == ["retry", "a", "b"]
 

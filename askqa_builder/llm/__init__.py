@@ -1,7 +1,9 @@
 """Talking to OpenAI-compatible endpoints: paid once, within limits, within a budget.
 
-    LanguageModel.chat ─▶ Fetcher.fetch(Request) ─▶ Reply cache ─▶ gate ─▶ budget ─▶ HTTP
-     (structured.py)       endpoint.py | batch.py     cache.py     limits.py  prices.py
+    LanguageModel.chat ──▶ Fetcher.fetch(Request) ─▶ cache ─▶ gate ─▶ budget ─▶ wire ─▶ cache
+    client.py               Endpoint: endpoint.py    cache.py limits.py prices.py exchange.py
+    structured.py           BatchEndpoint: batch.py
 
-Nothing here knows what a dialogue is.
+Speech and transcription make their own `Request` (requests.py) and go the same way. Nothing here
+knows what a dialogue is.
 """

@@ -9,6 +9,7 @@ but not over NFS. It never holds a key, nor the requests themselves.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -42,8 +43,9 @@ CREATE TABLE IF NOT EXISTS batches (
     token TEXT PRIMARY KEY,         -- ours; also in the provider's metadata
     endpoint TEXT NOT NULL,
     batch_id TEXT,                  -- the provider's; null until it has told us
-    keys TEXT NOT NULL,             -- JSON list of hex keys
     model TEXT NOT NULL,
+    keys TEXT NOT NULL,             -- JSON list of hex keys
+    worst_usd REAL NOT NULL,        -- what was set aside for it
     done INTEGER NOT NULL DEFAULT 0
 );
 """
@@ -280,7 +282,8 @@ def _hand_over(jobs: list[_Job], values: list[Any], failure: BaseException | Non
     for index, job in enumerate(jobs):
         by_loop.setdefault(job.future.get_loop(), []).append(index)
     for loop, indices in by_loop.items():
-        if not loop.is_closed():
+        # A loop that is closed has nobody left who waits; it may close at this very moment.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(resolve, indices)
 
 

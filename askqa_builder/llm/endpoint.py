@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from askqa_builder.errors import EndpointError, SettingsError
 from askqa_builder.llm.cache import ReplyCache, StoredReply
-from askqa_builder.llm.exchange import Failure, Wire
+from askqa_builder.llm.exchange import Failure, Wire, redacted, scrubbed
 from askqa_builder.llm.limits import Breaker, Gate, backoff_s, exhausted_s
 from askqa_builder.llm.prices import Budget, Price, Prices, Usage, load_prices, price_of
 from askqa_builder.llm.requests import RawReply, Request, RequestError, read_usage, what_is_wrong
@@ -90,6 +90,8 @@ class Endpoint:
                 f"{OPENAI_URL} needs a key: set the environment variable {KEY_VARIABLE}, "
                 f"or name another endpoint with --base-url"
             )
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise SettingsError(f"{KEY_VARIABLE} is not a key: it holds characters that none has")
         self.cache = cache
         self.limits = limits or Limits()
         self.budget = budget or Budget()
@@ -169,6 +171,14 @@ class Endpoint:
             self._price_of[model] = price
         return self._price_of[model]
 
+    def scrub(self, words: str) -> str:
+        """Return words for people, on one line and without the key."""
+        return scrubbed(words, self._key)
+
+    def redact(self, content: bytes) -> bytes:
+        """Return a reply that came by another way, without the key."""
+        return redacted(content, self._key)
+
     def cached(self, request: Request) -> RawReply | None:
         """Return the reply where it is already paid for."""
         return self._look_up(request.key(self._base_url), request)
@@ -181,6 +191,7 @@ class Endpoint:
         """
         key = request.key(self._base_url)
         if (reply := self._look_up(key, request)) is not None:
+            self.stats.cached += 1
             return reply
         task = self._under_way.get(key)
         if task is None:
@@ -221,7 +232,6 @@ class Endpoint:
         stored = self.cache.get(key)
         if stored is None:
             return None
-        self.stats.cached += 1
         wrong, data = what_is_wrong(request.kind, stored.content, stored.content_type)
         assert wrong is None, f"a reply that was checked is stored broken: {wrong}"
         return _raw(key, stored, data, cached=True)
@@ -234,26 +244,27 @@ class Endpoint:
     async def _pay(self, key: bytes, request: Request) -> RawReply:
         price = self.price(request.model)
         worst_usd = price.worst_usd(request.allowance) if price is not None else 0.0
-        tokens = request.allowance.input_tokens + request.allowance.output_tokens
+        allowed = request.allowance.input_tokens + request.allowance.output_tokens
         attempt = 0
         while True:
             attempt += 1
-            started_at = await self._gate.enter(tokens, first=attempt > 1)
-            used = 0
+            place = await self._gate.enter(allowed, first=attempt > 1)
+            used: float | None = None
             try:
                 self._check_open()
                 await self.budget.reserve(worst_usd)
-                outcome, used = await self._exchange(key, request, worst_usd)
+                outcome = await self._exchange(key, request, worst_usd)
+                if isinstance(outcome, RawReply):
+                    usage = outcome.usage
+                    used = usage.input_tokens + usage.output_tokens if usage else place.charged
+                    return outcome
+                used = place.charged if outcome.maybe_billed else None
             finally:
-                self._gate.leave(unused_tokens=tokens - used)
-            if isinstance(outcome, RawReply):
-                return outcome
-            await asyncio.sleep(self._judge(outcome, request, attempt, started_at))
+                self._gate.leave(place, used)
+            await asyncio.sleep(self._judge(outcome, request, attempt, place.taken_at))
 
-    async def _exchange(
-        self, key: bytes, request: Request, worst_usd: float
-    ) -> tuple[RawReply | Failure, int]:
-        """Send, store, settle; return the outcome and the tokens that it used.
+    async def _exchange(self, key: bytes, request: Request, worst_usd: float) -> RawReply | Failure:
+        """Send, store, settle.
 
         What happens between the first byte sent and the commit must not be interrupted by a
         caller who gives up: the task is marked as on the wire.
@@ -262,14 +273,13 @@ class Endpoint:
         assert task is not None
         self._on_wire.add(task)
         spent_usd, uncertain = 0.0, True
-        all_tokens = request.allowance.input_tokens + request.allowance.output_tokens
         try:
             self.stats.sent += 1
             assert self._wire is not None, "use `async with Endpoint(…)`"
             outcome = await self._wire.exchange(request)
             if isinstance(outcome, Failure):
                 uncertain = outcome.maybe_billed
-                return outcome, all_tokens if uncertain else 0
+                return outcome
             self._breaker.on_success()
             self._gate.window.on_success()
             if (wait_s := exhausted_s(outcome.headers)) is not None:
@@ -278,9 +288,7 @@ class Endpoint:
                 key, request, outcome.content, outcome.content_type, outcome.data
             )
             spent_usd, uncertain = cost_usd or 0.0, cost_usd is None
-            usage = reply.usage
-            used = usage.input_tokens + usage.output_tokens if usage is not None else all_tokens
-            return reply, used
+            return reply
         finally:
             self.budget.settle(worst_usd, spent_usd=spent_usd, uncertain=uncertain)
             self._on_wire.discard(task)

@@ -120,13 +120,18 @@ class Wire:
             return _breakdown(error, self._timeout_s, self._key)
         if response.status_code != 200:
             return _refusal(response, self._key)
-        content, content_type = response.content, response.headers.get("content-type", "")
-        if self._key and self._key.encode() in content:  # a server that echoes what it was sent
-            content = content.replace(self._key.encode(), b"***")
+        content = redacted(response.content, self._key)
+        content_type = response.headers.get("content-type", "")
         wrong, data = what_is_wrong(request.kind, content, content_type)
         if wrong is not None:
             return Failure("garbled", scrubbed(wrong, self._key), "retry", maybe_billed=True)
         return Body(content, content_type, data, response.headers)
+
+
+def redacted(content: bytes, key: str) -> bytes:
+    """Return a reply without the key: a server may echo what it was sent."""
+    secret = key.encode()
+    return content.replace(secret, b"***") if secret and secret in content else content
 
 
 def scrubbed(words: str, key: str) -> str:

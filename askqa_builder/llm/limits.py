@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 FIRST_WINDOW = 16
@@ -175,10 +176,24 @@ def _reasonable(wait_s: float) -> float | None:
     return min(max(wait_s, 0.0), 3600.0) if wait_s == wait_s else None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A request's place among those in flight."""
+
+    taken_at: float
+    """The loop's time."""
+    allowed: float
+    """Tokens that it may use, at most."""
+    charged: float
+    """Tokens that the limit was charged for it: what it will probably use."""
+
+
 class Gate:
     """Lets requests through one by one: concurrency, pace, and pauses that the endpoint asks for.
 
-    First come, first served; `enter` waits, and each `enter` is followed by one `leave`.
+    First come, first served; `enter` waits, and each `enter` is followed by one `leave`. Requests
+    use far less than they are allowed to, and a limit charged by the worst case would stand idle:
+    so it is charged what they have used on average, and corrected when each has ended.
     """
 
     def __init__(
@@ -192,32 +207,32 @@ class Gate:
         self.in_flight = 0
         self._requests = Pace(requests_per_minute) if requests_per_minute else None
         self._tokens = Pace(tokens_per_minute) if tokens_per_minute else None
+        self._used_share: float | None = None
         self._open_at = 0.0
-        self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Place], float]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
 
-    async def enter(self, tokens: float, *, first: bool = False) -> float:
-        """Wait for a place; return the loop's time when it was given.
-
-        `tokens` is what the request may use; `first` puts a retry before those that wait.
-        """
-        loop = asyncio.get_running_loop()
-        ticket: asyncio.Future[None] = loop.create_future()
+    async def enter(self, tokens: float, *, first: bool = False) -> Place:
+        """Wait for a place. `tokens`: what the request may use; `first`: before all who wait."""
+        ticket: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
         (self._waiting.appendleft if first else self._waiting.append)((ticket, tokens))
         self._admit()
         try:
-            await ticket
+            return await ticket
         except asyncio.CancelledError:
             if ticket.done() and not ticket.cancelled():
-                self.leave(unused_tokens=tokens)  # was let in, and cancelled in the same moment
+                self.leave(ticket.result())  # was let in, and cancelled in the same moment
             raise
-        return loop.time()
 
-    def leave(self, *, unused_tokens: float = 0.0) -> None:
-        """Give the place back, and the part of the token allowance that was not used."""
+    def leave(self, place: Place, used: float | None = None) -> None:
+        """Give the place back. `used`: tokens, where a reply came; None: nothing was used."""
         self.in_flight -= 1
         if self._tokens is not None:
-            self._tokens.give_back(unused_tokens)
+            self._tokens.give_back(place.charged - (used or 0.0))
+        if used is not None and place.allowed > 0:
+            share = min(1.0, used / place.allowed)
+            known = self._used_share
+            self._used_share = share if known is None else known + 0.05 * (share - known)
         self._admit()
 
     def pause(self, wait_s: float) -> None:
@@ -227,16 +242,17 @@ class Gate:
     def _admit(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting and self.in_flight < self.window.size:
-            ticket, tokens = self._waiting[0]
+            ticket, allowed = self._waiting[0]
             if ticket.done():  # its caller was cancelled
                 self._waiting.popleft()
                 continue
             now = loop.time()
             wait_s = self._open_at - now
+            charge = allowed * (1.0 if self._used_share is None else self._used_share)
             if self._requests is not None:
                 wait_s = max(wait_s, self._requests.wait_s(now))
             if self._tokens is not None:
-                wait_s = max(wait_s, self._tokens.wait_s(now, tokens))
+                wait_s = max(wait_s, self._tokens.wait_s(now, charge))
             if wait_s > 0:
                 if self._alarm is not None:
                     self._alarm.cancel()
@@ -246,6 +262,6 @@ class Gate:
             if self._requests is not None:
                 self._requests.take()
             if self._tokens is not None:
-                self._tokens.take(tokens)
+                self._tokens.take(charge)
             self.in_flight += 1
-            ticket.set_result(None)
+            ticket.set_result(Place(now, allowed, charge))

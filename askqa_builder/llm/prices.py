@@ -183,6 +183,10 @@ class Budget:
             change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(change)
             await change
+        self.owe(worst_usd)
+
+    def owe(self, worst_usd: float) -> None:
+        """Set aside what an earlier run has already committed itself to (an open batch)."""
         self.reserved_usd += worst_usd
         self._open += 1
 

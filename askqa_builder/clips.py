@@ -5,12 +5,14 @@ Also the parquet file that holds the clips of a shard, so that no clip is made t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from askqa_builder import audio, spoken
+from askqa_builder.errors import RefusedTextError
 from askqa_builder.schema import Clip, Speaker, Word
 from askqa_builder.store import digest
 from askqa_builder.voices import Voices
@@ -48,7 +50,10 @@ def make_clip(engine: Voices, text: str, speaker: Speaker) -> tuple[Clip, bytes]
         raise ClipFault("not_speakable", f"{reason}: {text[:80]!r}")
     units = spoken.units(text)
     spoken_text = " ".join(unit.spoken for unit in units if unit.spoken)
-    speech = engine.speak(spoken_text, speaker)
+    try:
+        speech = engine.speak(spoken_text, speaker)
+    except RefusedTextError as error:
+        raise ClipFault("refused_by_engine", str(error)) from error
     samples, offset_s = audio.trim_silence(speech.samples, speech.sample_rate_hz)
     fault = audio.fault(samples, speech.sample_rate_hz, spoken_text)
     if fault is not None:
@@ -147,6 +152,7 @@ class ClipShard(Mapping[str, bytes]):
         self._flac = table.column("flac")
         self._clip = table.column("clip")
         self._index = {key: row for row, key in enumerate(table.column("key").to_pylist())}
+        self._sha256: dict[str, bytes] = {}
 
     def __getitem__(self, key: str) -> bytes:
         flac: bytes = self._flac[self._index[key]].as_py()
@@ -157,6 +163,12 @@ class ClipShard(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return len(self._index)
+
+    def sha256(self, key: str) -> bytes:
+        """Digest of a clip's bytes; a narration that many dialogues share is hashed once."""
+        if key not in self._sha256:
+            self._sha256[key] = hashlib.sha256(self[key]).digest()
+        return self._sha256[key]
 
     def clip(self, key: str) -> Clip:
         """What is known of the clip. Raises KeyError if there is none of this name."""

@@ -73,13 +73,18 @@ def digest(*parts: JsonValue) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+_digests: dict[tuple[str, int, int], FileDigest] = {}
+
+
 def sha256_of(path: Path) -> FileDigest:
-    """Digest of a file, read in pieces."""
+    """Digest of a file; read once by a process while size and time of change stay the same."""
     with path.open("rb") as file:
-        return FileDigest(
-            sha256=hashlib.file_digest(file, "sha256").hexdigest(),
-            bytes=os.fstat(file.fileno()).st_size,
-        )
+        status = os.fstat(file.fileno())
+        key = (str(path), status.st_size, status.st_mtime_ns)
+        if key not in _digests:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            _digests[key] = FileDigest(sha256=sha256, bytes=status.st_size)
+        return _digests[key]
 
 
 @contextmanager

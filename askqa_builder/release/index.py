@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
+from askqa_builder.clips import ClipShard
 from askqa_builder.schema import SPLITS, Dialogue, SpokenDialogue
 from askqa_builder.store import digest
 
@@ -35,12 +36,12 @@ def index_schema() -> pa.Schema:
     return pa.schema([(name, pa.string()) for name in COLUMNS])
 
 
-def index_row(spoken: SpokenDialogue, flac: Mapping[str, bytes]) -> dict[str, Any]:
+def index_row(spoken: SpokenDialogue, clips: ClipShard) -> dict[str, Any]:
     """The index row of one spoken dialogue."""
     dialogue = spoken.dialogue
     sound = hashlib.sha256()
     for clip in (*spoken.narration, *(turn.clip for turn in spoken.turns)):
-        sound.update(hashlib.sha256(flac[clip.key]).digest())
+        sound.update(clips.sha256(clip.key))
     speakers: list[JsonValue] = [
         [speaker.engine, speaker.model, speaker.id]
         for speaker in (spoken.narrator, spoken.user, spoken.assistant)

@@ -29,6 +29,7 @@ PEAK_LIMIT_DBFS = -1.0
 _LEAD_S, _TAIL_S = 0.05, 0.10
 _BLOCK_S, _HOP_S, _HOPS_PER_BLOCK = 0.4, 0.1, 4  # BS.1770-4: 400 ms, overlapping by 75 %
 _ABSOLUTE_GATE_LUFS, _RELATIVE_GATE_LU = -70.0, -10.0
+_ROWS_AT_ONCE = 32  # as many as stay in the processor's cache: twice as fast on long clips
 _SILENT_DBFS = -60.0
 _FULL_SCALE = 0.999
 _CLIPPED_RUN = 3  # a wave may touch full scale; a clipped one stays there
@@ -52,23 +53,25 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
 def loudness_lufs(samples: Samples, sample_rate_hz: int) -> float:
     """Integrated loudness by ITU-R BS.1770-4, -inf if there is nothing to hear.
 
-    Equal to pyloudnorm's in less than half its time: one filter pass for both stages, and blocks
-    from sums over 100 ms that they share. A clip under 0.4 s, which the standard leaves out,
-    counts as one ungated block.
+    For speech within 0.05 LU of pyloudnorm (a test says so; EBU Tech 3341 allows meters 0.1),
+    without scipy, which costs each worker 2 s and 76 MB: the filter is applied to the spectrum of
+    each 100 ms step, and energies are summed there (Parseval). Of a recording of nothing but
+    rumble the filter lets more through than it should, by 1 LU or so. A clip under 0.4 s, which
+    the standard leaves out, counts as one ungated block.
     """
     import numpy as np
-    from scipy.signal import lfilter
 
     if not len(samples):
         return float("-inf")
-    weighted = lfilter(*_k_weighting(sample_rate_hz), samples.astype(np.float64))
-    energy = np.square(weighted, out=weighted)
-    blocks = round((len(samples) / sample_rate_hz - _BLOCK_S) / _HOP_S) + 1
     if len(samples) < _BLOCK_S * sample_rate_hz:
-        return _lufs(float(energy.mean()))
-    hops = (np.arange(blocks + _HOPS_PER_BLOCK) * _HOP_S * sample_rate_hz).astype(int)
-    per_hop = np.add.reduceat(energy[: hops[-1]], hops[:-1])
-    power = np.convolve(per_hop, np.ones(_HOPS_PER_BLOCK), "valid") / (_BLOCK_S * sample_rate_hz)
+        return _lufs(float(_weighted_energy(samples[None, :], sample_rate_hz)[0]) / len(samples))
+    blocks = round((len(samples) / sample_rate_hz - _BLOCK_S) / _HOP_S) + 1
+    hop = round(_HOP_S * sample_rate_hz)
+    hops = np.zeros((blocks + _HOPS_PER_BLOCK - 1, hop), np.float32)
+    heard = samples[: hops.size]
+    hops.ravel()[: len(heard)] = heard
+    energy = _weighted_energy(hops, sample_rate_hz)
+    power = np.convolve(energy, np.ones(_HOPS_PER_BLOCK), "valid") / (_HOPS_PER_BLOCK * hop)
     power = power[power > _mean_square(_ABSOLUTE_GATE_LUFS)]
     if not len(power):
         return float("-inf")
@@ -81,7 +84,8 @@ def normalise_loudness(
 ) -> Samples:
     """Bring the clip to `target_lufs`, or as near as its peak may go (-1 dBFS).
 
-    One gain for the whole clip, so nothing is clipped or compressed. Silence stays as it is.
+    One gain for the whole clip, so nothing is clipped or compressed; in whole hundredths of a dB,
+    so that a last bit that another processor rounds otherwise is not heard of. Silence stays.
     """
     import numpy as np
 
@@ -89,8 +93,8 @@ def normalise_loudness(
     peak = float(np.abs(samples).max(initial=0.0))
     if loudness == float("-inf") or peak == 0.0:
         return samples
-    gain = min(10 ** ((target_lufs - loudness) / 20), 10 ** (PEAK_LIMIT_DBFS / 20) / peak)
-    return samples * np.float32(gain)
+    gain_db = min(target_lufs - loudness, PEAK_LIMIT_DBFS - 20 * math.log10(peak))
+    return samples * np.float32(10 ** (math.floor(100 * gain_db) / 2000))
 
 
 def trim_silence(samples: Samples, sample_rate_hz: int) -> tuple[Samples, float]:
@@ -102,11 +106,11 @@ def trim_silence(samples: Samples, sample_rate_hz: int) -> tuple[Samples, float]
     import numpy as np
 
     level = np.abs(samples)
-    audible = np.flatnonzero(level > 10 ** (-50 / 20) * level.max(initial=0.0))
-    if not len(audible):
+    audible = level > 10 ** (-50 / 20) * level.max(initial=0.0)
+    if not audible.any():
         return samples, 0.0
-    start = int(audible[0]) - round(_LEAD_S * sample_rate_hz)
-    end = int(audible[-1]) + 1 + round(_TAIL_S * sample_rate_hz)
+    start = int(audible.argmax()) - round(_LEAD_S * sample_rate_hz)
+    end = len(samples) - int(audible[::-1].argmax()) + round(_TAIL_S * sample_rate_hz)
     trimmed = np.pad(samples[max(start, 0) : end], (max(-start, 0), max(end - len(samples), 0)))
     return trimmed, start / sample_rate_hz
 
@@ -175,14 +179,31 @@ def fault(samples: Samples, sample_rate_hz: int, spoken_text: str) -> str | None
 
 
 def _plausible_s(spoken_text: str) -> tuple[float, float]:
-    """Shortest and longest duration that a clip of this text may have, in seconds."""
+    """Shortest and longest duration that a clip of this text may have, in seconds.
+
+    Over the embedded bank at its slowest and fastest, 2,300 questions, answers and passages of
+    SQuAD take 0.06 to 0.17 s a letter, and a spelt "WWW" 2.2 s: bounds with room for any engine.
+    """
     letters = sum(map(str.isalnum, spoken_text))
-    return 0.02 * letters, 1.0 + 0.3 * letters
+    return 0.03 * letters, 2.0 + 0.18 * letters
 
 
-@lru_cache
-def _k_weighting(sample_rate_hz: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Numerator and denominator of the K-weighting filter of BS.1770 as one fourth-order filter.
+def _weighted_energy(frames: Samples, sample_rate_hz: int) -> npt.NDArray[np.float32]:
+    """Energy of each row of `frames` after the K-weighting filter; shape (rows,)."""
+    import numpy as np
+
+    weights = _k_weights(sample_rate_hz, frames.shape[1])
+    energy = np.empty(len(frames), np.float32)
+    for start in range(0, len(frames), _ROWS_AT_ONCE):
+        spectrum = np.fft.rfft(frames[start : start + _ROWS_AT_ONCE])
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        energy[start : start + _ROWS_AT_ONCE] = power @ weights
+    return energy
+
+
+@lru_cache(maxsize=8)
+def _k_weights(sample_rate_hz: int, length: int) -> npt.NDArray[np.float32]:
+    """What each bin of rfft adds to the energy of a frame under the K-weighting of BS.1770.
 
     High shelf (+4 dB, Q 1/√2, 1500 Hz), then high pass (Q 1/2, 38 Hz), by the Audio EQ Cookbook
     (https://www.w3.org/TR/audio-eq-cookbook/); the same constants as pyloudnorm's.
@@ -190,21 +211,31 @@ def _k_weighting(sample_rate_hz: int) -> tuple[npt.NDArray[np.float64], npt.NDAr
     import numpy as np
 
     gain = 10 ** (4.0 / 40)
-    omega = 2 * np.pi * 1500.0 / sample_rate_hz
-    cos, root = np.cos(omega), 2 * np.sqrt(gain) * np.sin(omega) / (2 * np.sqrt(0.5))
+    omega = 2 * math.pi * 1500.0 / sample_rate_hz
+    cos, root = math.cos(omega), 2 * math.sqrt(gain) * math.sin(omega) / (2 * math.sqrt(0.5))
     up, down = gain + 1, gain - 1
-    shelf_b = gain * np.array(
-        [up + down * cos + root, -2 * (down + up * cos), up + down * cos - root]
+    shelf = (
+        (
+            gain * (up + down * cos + root),
+            -2 * gain * (down + up * cos),
+            gain * (up + down * cos - root),
+        ),
+        (up - down * cos + root, 2 * (down - up * cos), up - down * cos - root),
     )
-    shelf_a = np.array([up - down * cos + root, 2 * (down - up * cos), up - down * cos - root])
-
-    omega = 2 * np.pi * 38.0 / sample_rate_hz
-    cos, alpha = np.cos(omega), np.sin(omega) / (2 * 0.5)
-    high_b = np.array([(1 + cos) / 2, -(1 + cos), (1 + cos) / 2])
-    high_a = np.array([1 + alpha, -2 * cos, 1 - alpha])
-
-    b, a = np.convolve(shelf_b, high_b), np.convolve(shelf_a, high_a)
-    return b / a[0], a / a[0]
+    omega = 2 * math.pi * 38.0 / sample_rate_hz
+    cos, alpha = math.cos(omega), math.sin(omega) / (2 * 0.5)
+    high_pass = (
+        ((1 + cos) / 2, -(1 + cos), (1 + cos) / 2),
+        (1 + alpha, -2 * cos, 1 - alpha),
+    )
+    delay = np.exp(-2j * np.pi * np.arange(length // 2 + 1) / length)
+    response = np.ones(len(delay))
+    for numerator, denominator in (shelf, high_pass):
+        # np.polyval takes the highest power first
+        ratio = np.polyval(numerator[::-1], delay) / np.polyval(denominator[::-1], delay)
+        response *= np.abs(ratio) ** 2
+    response[1 : (length + 1) // 2] *= 2  # rfft gives each of these bins once, not twice
+    return (response / length).astype(np.float32)
 
 
 def _lufs(mean_square: float) -> float:

@@ -7,6 +7,7 @@
     │   └── StorageError       the disk: full, read-only, not allowed
     ├── MissingExtraError      an optional package that is not installed
     ├── VoiceError             a speech engine or a speaker
+    │   └── RefusedTextError   one text that an engine cannot say: its record becomes a reject
     ├── EndpointError          an HTTP endpoint (language model, speech, Hub)
     │   └── BudgetError        the money or the attempts that were allowed are spent
     ├── ReleaseError           a release that may not be made or published as asked
@@ -52,6 +53,10 @@ class MissingExtraError(AskqaError):
 
 class VoiceError(AskqaError):
     """A speech engine cannot start, or a speaker does not exist."""
+
+
+class RefusedTextError(VoiceError):
+    """An engine cannot say one text: that record is rejected, and the run goes on."""
 
 
 class EndpointError(AskqaError):

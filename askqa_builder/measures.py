@@ -16,7 +16,7 @@ _F0_RANGE_HZ = (55.0, 500.0)
 _WINDOW_S, _HOP_S = 0.055, 0.01  # a window holds three periods of the lowest voice
 _VOICED = 0.5  # periodicity from which a frame counts as voiced
 _ACTIVE_DB = -35.0  # of a frame, relative to the loudest
-_OCTAVE_COST = 0.01
+_OCTAVE_COST = 0.02
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,18 @@ def pitch(samples: Samples, sample_rate_hz: int) -> Pitch:
     first, last = int(sample_rate_hz / high), int(sample_rate_hz / low) + 1
     lags = np.arange(first, last + 1)
     inside = correlation[:, first : last + 1] / (shape[first : last + 1] / shape[0])
-    cost = _OCTAVE_COST * np.log2(lags / first)
-    is_peak = np.zeros(inside.shape, bool)
-    is_peak[:, 1:-1] = (inside[:, 1:-1] >= inside[:, :-2]) & (inside[:, 1:-1] > inside[:, 2:])
-    best = np.where(is_peak, inside - cost, -1.0).argmax(1)
-    rows = np.flatnonzero(is_peak.any(1) & (inside[np.arange(len(inside)), best] > _VOICED))
+    left, top, right = inside[:, :-2], inside[:, 1:-1], inside[:, 2:]
+    is_peak = (top >= left) & (top > right)
+    # a parabola through three points: without it a period between two samples loses to its double
+    bend = np.where(is_peak, left - 2 * top + right, -1.0)
+    offset = 0.5 * (left - right) / bend
+    height = np.where(is_peak, top - 0.25 * (left - right) * offset, -1.0)
+    best = (height - _OCTAVE_COST * np.log2(lags[1:-1] / first)).argmax(1)
+    rows = np.flatnonzero(height[np.arange(len(height)), best] > _VOICED)
     best = best[rows]
-    left, top, right = (inside[rows, best + step] for step in (-1, 0, 1))
-    offset = 0.5 * (left - right) / (left - 2 * top + right)  # parabola through the three
     return Pitch(
-        f0_hz=sample_rate_hz / (lags[best] + offset),
-        periodicity=np.minimum(top, 1.0),
+        f0_hz=sample_rate_hz / (lags[1:-1][best] + offset[rows, best]),
+        periodicity=np.minimum(height[rows, best], 1.0),
         voiced_share=len(rows) / len(frames) if len(frames) else 0.0,
     )
 

@@ -8,10 +8,10 @@ beyond human habit, has an unnatural rhythm, echoes, runs into the limiter, or h
 spectrum much farther from that of real speakers than these are from each other.
 
 Of what is left, each variant is one speaker: accents do not change the timbre of a variant (median
-distance 0.9 dB, against 1.3 dB between two sentences of one speaker), so two accents of a variant
-would be one person. Variants are taken, those nearest to real speech first, as long as they are
-farther from each one taken than two recordings of one speaker are (95 % of the time). Accents are
-dealt out in turn, within each sex.
+distance 0.9 dB, against 1.3 dB between two sentences of one speaker: printed), so two accents of
+a variant would be one person. Variants are taken, those nearest to real speech first, as long as
+they are farther from each one taken than two recordings of one speaker are (95 % of the time).
+Accents are dealt out in turn, within each sex.
 
 Sex is what the variant's file says, or unknown. Needs the recordings of ../shared/data/speech (or
 any folder with FLAC files of several speakers, a folder each), about three minutes of one core.
@@ -72,7 +72,8 @@ MAX_ECHO = 60  # of the file's echo line, in 1/256 of the sound
 MAX_PEAK = 0.98
 MAX_TIMBRE_DB = 9.0  # from the mean real speaker; the farthest real speaker has 5.8
 DISTINCT_SEMITONES = 2.5  # what pitch_range can bring together, and a little
-NATURAL_CHARS_PER_S = (14.5, 18.0)  # LJ Speech: median 15.1, 13.0 to 17.1 in four of five
+# LJ Speech: median 15.1, 13.0 to 17.1 in four of five, pauses included; these sentences have none
+NATURAL_CHARS_PER_S = (15.5, 19.5)
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,23 @@ def distinct(candidates: list[Candidate], real: np.ndarray) -> list[Candidate]:
     return taken
 
 
+def print_what_an_accent_changes(candidates: list[Candidate]) -> None:
+    """Why two accents of a variant are one person."""
+    text_means = np.mean([c.timbre_db for c in candidates], axis=0)
+    own = [rms(np.subtract(*(c.timbre_db - text_means))) for c in candidates]
+    means = {(c.variant, c.accent): c.timbre_db.mean(0) for c in candidates}
+    across = [
+        rms(means[one] - means[other])
+        for one in means
+        for other in means
+        if one[0] == other[0] and one[1] < other[1]
+    ]
+    print(
+        f"median distance of two accents of a variant {np.median(across):.2f} dB, "
+        f"of two sentences of one speaker {np.median(own):.2f} dB"
+    )
+
+
 def write_bank(chosen: list[Candidate], version: str) -> None:
     """Write the speakers in their order: casting deals them to the splits in this order."""
     tilt = {c.variant: float(c.timbre_db.mean(0)[12:].mean()) for c in chosen}
@@ -267,6 +285,7 @@ def choose(recordings: Path, write: bool) -> None:
     print("left out, American:", left_out)
 
     usable = [c for c in candidates if reasons[c.accent, c.variant] is None]
+    print_what_an_accent_changes(usable)
     people = distinct([c for c in usable if c.accent == "en-us"], real)
     accents = cycle(DEAL)
     chosen = []

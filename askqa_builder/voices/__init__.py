@@ -44,7 +44,8 @@ class Voices(Protocol):
     def speak(self, text: str, speaker: Speaker) -> Speech:
         """Say `text` (already in its spoken form); same arguments, same samples.
 
-        Raises VoiceError if the speaker does not exist or the engine refuses the text.
+        Raises RefusedTextError if the engine cannot say this text, VoiceError for anything that
+        is no matter of the text, such as a speaker that does not exist.
         """
         ...
 

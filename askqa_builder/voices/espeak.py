@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from askqa_builder.errors import VoiceError
+from askqa_builder.errors import RefusedTextError, VoiceError
 from askqa_builder.schema import Speaker, Voice
 from askqa_builder.voices import Speech
 from askqa_builder.voices.bank import load_bank
@@ -58,8 +58,8 @@ class EspeakVoices:
     """eSpeak NG behind the `Voices` seam.
 
     Speakers are those of the bank by id (`en-us-f3`), or any accent and variant by eSpeak's own
-    name (`en-us+f3`). Takes 1 to 2 KiB for ever per utterance, as the library leaks a little when
-    it is unloaded: give long-running processes a successor every 50,000 utterances or so.
+    name (`en-us+f3`). A process may say a million utterances: the library leaks about 0.3 KiB in
+    each.
     """
 
     name = "espeak"
@@ -78,14 +78,16 @@ class EspeakVoices:
         return tuple(self._bank.values())
 
     def speak(self, text: str, speaker: Speaker) -> Speech:
-        """Say `text`. Raises VoiceError for an unknown speaker, a rate or pitch beyond what
-        eSpeak can do, and text with a word that it would leave out.
+        """Say `text`. Raises VoiceError for an unknown speaker and a rate or pitch beyond what
+        eSpeak can do, RefusedTextError for text with a word that it would leave out.
         """
         import numpy as np
 
         accent, variant = self._accent_and_variant(speaker)
         if "\0" in text:
-            raise VoiceError(f"text {text[:60]!r} holds a null character, which ends it for eSpeak")
+            raise RefusedTextError(
+                f"text {text[:60]!r} holds a null character, which ends it for eSpeak"
+            )
         pitch, pitch_range = self._pitch_settings(variant, speaker)
         utterance = self._library.speak(
             text, f"{accent}+{variant}" if variant else accent, _wpm(speaker), pitch, pitch_range
@@ -188,7 +190,7 @@ def _token_times(text: str, words: Sequence[tuple[int, int, int]]) -> Iterator[t
 
     Several spoken words of one token ("1895") are joined; tokens that eSpeak speaks as one word
     ("of the") share its time by length; a token without letters or digits takes none. Raises
-    VoiceError if nothing is spoken, or a token in an alphabet unknown to eSpeak is left out.
+    RefusedTextError if nothing is spoken, or a token in an alphabet unknown to eSpeak is left out.
     """
     tokens = list(re.finditer(r"\S+", text))
     spoken: dict[int, tuple[int, int]] = {}
@@ -199,7 +201,7 @@ def _token_times(text: str, words: Sequence[tuple[int, int, int]]) -> Iterator[t
         if index < len(tokens):
             spoken[index] = (spoken.get(index, (start, end))[0], end)
     if not spoken:
-        raise VoiceError(f"eSpeak finds nothing to say in {text[:60]!r}")
+        raise RefusedTextError(f"eSpeak finds nothing to say in {text[:60]!r}")
 
     leader = min(spoken)  # unspoken tokens at the very start belong to the first spoken one
     members: dict[int, list[int]] = {index: [] for index in spoken}
@@ -209,7 +211,7 @@ def _token_times(text: str, words: Sequence[tuple[int, int, int]]) -> Iterator[t
         elif not any(map(str.isalnum, token.group())):
             continue
         elif any(map(_is_foreign, token.group())):
-            raise VoiceError(f"eSpeak cannot say {token.group()!r}")
+            raise RefusedTextError(f"eSpeak cannot say {token.group()!r}")
         members[leader].append(index)
 
     times: dict[int, tuple[float, float]] = {}

@@ -74,7 +74,7 @@ def private_copy() -> EspeakFiles:
                 problems.append(f"{home}: belongs to another user")
                 continue
             if not _is_whole(folder, sources, digest):
-                _make(home, folder, sources)
+                _make(home, folder, sources, digest)
         except OSError as error:
             problems.append(str(error))
             continue
@@ -126,23 +126,24 @@ def _is_whole(folder: Path, sources: dict[str, Path], digest: str) -> bool:
         return False
 
 
-def _make(home: Path, folder: Path, sources: dict[str, Path]) -> None:
+def _make(home: Path, folder: Path, sources: dict[str, Path], digest: str) -> None:
     _sweep(home)
-    making = Path(tempfile.mkdtemp(prefix=".making-", dir=home))
+    making, damaged = (Path(tempfile.mkdtemp(prefix=".making-", dir=home)) for _ in range(2))
     try:
         for place, path in sources.items():
             (making / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, making / place)
-        if folder.exists():  # damaged; a process that has it open keeps its files
-            os.rename(folder, Path(tempfile.mkdtemp(prefix=".making-", dir=home)) / "damaged")
+        if folder.exists() and not _is_whole(folder, sources, digest):
+            os.rename(folder, damaged / folder.name)
         try:
             os.rename(making, folder)
         except OSError:
-            if not folder.is_dir():
+            if not _is_whole(folder, sources, digest):
                 raise
             # another process was faster, with the same files
     finally:
         shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(damaged, ignore_errors=True)
 
 
 def _sweep(home: Path) -> None:

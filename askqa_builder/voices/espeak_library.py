@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from askqa_builder.errors import VoiceError
+from askqa_builder.errors import RefusedTextError, VoiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,8 @@ class Library:
         """Say `text`; same arguments, same samples.
 
         `voice` is a language with an optional variant, `en-us+f3`; the numbers are those of
-        espeak_SetParameter (words a minute, 0–99, 0–99). Raises VoiceError if the library refuses.
+        espeak_SetParameter (words a minute, 0–99, 0–99). Raises VoiceError if there is no such
+        voice, RefusedTextError if the library refuses the text.
         """
         with self._lock:
             if self._fork:
@@ -161,7 +162,7 @@ class Library:
             if self._error is not None:
                 raise self._error
             if status != 0:
-                raise VoiceError(f"eSpeak NG refuses {text[:60]!r} (code {status})")
+                raise RefusedTextError(f"eSpeak NG refuses {text[:60]!r} (code {status})")
             return Utterance(
                 pcm=b"".join(self._pcm),
                 sample_rate_hz=rate,

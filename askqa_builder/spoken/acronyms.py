@@ -20,8 +20,8 @@ Match = re.Match[str]
 CAPITALS = re.compile(r"(?P<what>[A-Z]{2,})(?P<end>s|['’]s)?(?!\w)")
 LETTERED = re.compile(r"[A-Z]+(?:&[A-Z]+)+(?!\w)")
 CODE = re.compile(
-    r"(?:[A-Za-z]*[A-Z][A-Za-z]*\d|\d+[A-Za-z]*[A-Z])[A-Za-z\d]*"
-    r"|\d+[a-z]{1,3}(?!\w)|[a-z]{2,}\d+(?!\w)"
+    r"(?:(?=[a-z]{0,9}[A-Z])[A-Za-z]{1,12}\d|\d{1,12}[a-z]{0,9}[A-Z])[A-Za-z\d]*"
+    r"|\d{1,12}[a-z]{1,3}(?!\w)|[a-z]{2,12}\d{1,12}(?!\w)"
 )
 AMOUNT = re.compile(r"(?P<what>[A-Z]{2,4})(?P<number>\d[\d,]*\.\d+)(?P<scale>bn|m)?(?!\w)")
 

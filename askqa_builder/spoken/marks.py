@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from askqa_builder.spoken import words
 from askqa_builder.spoken.cleaning import bare
 from askqa_builder.spoken.context import Edit, word_after, word_before
 from askqa_builder.spoken.lexicon import (
@@ -53,6 +54,7 @@ _NOTE = re.compile(
 _FIGURE_AFTER = re.compile(
     rf"\s\d[\d,.]*(?:\s?(?:BCE?|CE|AD|%)|\s(?:{'|'.join(MONTHS)}))?\s?(?:[),.;:?]|$|\s[A-Z\d])"
 )
+_DIGITS = re.compile(r"\d+")
 _FIGURE_LEFT = re.compile(r"\d(?:st|nd|rd|th|s|%|°)?$|\b(?:BC|BCE|CE|AD)$")
 _FUNCTION_WORDS = frozenset(map(str.lower, SENTENCE_STARTERS)) - {"all", "no", "you"} | {"all"}
 _ROUND = re.compile(r"(?:10)?0(?:,?000)*\b|1,000\b")
@@ -180,6 +182,7 @@ def read_hash(found: Match) -> list[Edit] | None:
 def read_domain(found: Match) -> list[Edit] | None:
     """Amazon.com."""
     said = found.group().replace(".", " dot ").removeprefix("www dot ")
+    said = _DIGITS.sub(lambda digits: f" {words.code(digits.group())} ", said)
     return [Edit(found.start(), found.end(), said)]
 
 

@@ -114,7 +114,14 @@ def is_participle(token: Token) -> bool:
     lemmas = word_classes(token.lower).get("VERB", ()) if token.text == token.lower else ()
     if not lemmas or token.closed:
         return False
-    return token.lower.endswith(("ed", "ing")) or token.lower in inflected(lemmas[0], "VBN")
+    return token.lower.endswith(("ed", "ing")) or is_past_participle(token)
+
+
+def is_past_participle(token: Token) -> bool:
+    """Whether a token can follow `has`."""
+    lemmas = word_classes(token.lower).get("VERB", ()) if token.text == token.lower else ()
+    regular = token.lower.endswith("ed")
+    return bool(lemmas) and (regular or token.lower in inflected(lemmas[0], "VBN"))
 
 
 def is_plural(token: Token) -> bool:
@@ -232,7 +239,9 @@ def _subject_question_verb(tokens: Sequence[Token], wh: int) -> int | None:
 
 def _main_verb(tokens: Sequence[Token], wh: int, auxiliary: int) -> int | None:
     kind = tokens[auxiliary].lower
-    fits = is_participle if kind in BE | HAVE else is_base_verb
+    fits = is_base_verb
+    if kind in BE | HAVE:
+        fits = is_participle if kind in BE else is_past_participle
     first = auxiliary + 1
     subject_asked = first > wh + 2 or tokens[wh].lower in ("who", "what", "which")
     if subject_asked and first < len(tokens) and kind not in ("do", "does", "did"):

@@ -31,7 +31,7 @@ PRONOUNS = PERSONAL | frozenset(
     "this that these those one ones there here who whom which someone something anyone anything "
     "else other others".split()
 )
-PARTICLES = frozenset("not n't so too very also only just even ever still yet then".split())
+PARTICLES = frozenset("not n't so too very also only just even ever already still yet then".split())
 CLOSED = (
     WH
     | AUXILIARIES
@@ -179,6 +179,12 @@ DIMENSIONS = frozenset("long wide high tall deep thick broad heavy".split())
 SIZES = frozenset(
     "area population size length width height depth thickness weight volume diameter".split()
 )
+MEASURES = frozenset(
+    "temperature capacity value price rate speed level height depth width length age score rating "
+    "salary cost population density elevation ranking income frequency size amount limit distance "
+    "range budget revenue attendance rainfall precipitation magnitude weight share".split()
+)
+"""What can be asked for without its superlative: "What was the temperature?"."""
 BEGINNING = frozenset("begin start commence".split())
 ENDING = frozenset("end finish conclude stop cease".split())
 

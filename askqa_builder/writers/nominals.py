@@ -9,11 +9,13 @@ from askqa_builder.writers.grammar import (
     is_adjective_only,
     is_adverb,
     is_plural,
+    word_classes,
 )
 from askqa_builder.writers.lexicon import (
     AUXILIARIES,
     CONJUNCTIONS,
     DETERMINERS,
+    MEASURES,
     OBJECT_FORMS,
     ORDINALS,
     POSSESSIVE_FORMS,
@@ -36,7 +38,7 @@ _WITH_PRONOUN = frozenset("with to of about by".split())
 def phrases_around(one: Parse, other: Parse, slot: Slot) -> Spans | None:
     """The base noun phrases around the slot: from one boundary to the next, alike in both."""
     spans = _phrase_around(one, slot), _phrase_around(other, slot)
-    if spans[0][0] != spans[1][0]:
+    if spans[0][0] != spans[1][0] or any(left == right for left, right in spans):
         return None
     if len(one.tokens) - spans[0][1] != len(other.tokens) - spans[1][1]:
         return None
@@ -63,6 +65,9 @@ def _phrase_around(parse: Parse, slot: Slot) -> tuple[int, int]:
             break  # "Which film won the jury prize | last year?"
         right += 1
     last = parse.tokens[right - 1]
+    inside = right == parse.verb and right == slot.end(parse) and slot.start < right - 1
+    if inside and (last.lower in ORDINALS or is_adverb(last)):
+        return left, left  # "the tower first | built": only one of two has the adverb
     if right - 1 > left and right - 1 >= slot.end(parse):
         ends = right == parse.verb and (last.lower in ORDINALS or is_adverb(last))
         describes = parse.verb is None and is_adjective_only(last)
@@ -91,6 +96,8 @@ def modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None
         return None  # "the lowest ranking cardinals": the modifier belongs to "ranking"
     if head[0].lower in VAGUE_NOUNS and right == len(one.tokens) and before != "'s":
         return None
+    if any(map(_is_superlative, changed[0] + changed[1])) and head[-1].lower not in MEASURES:
+        return None  # "What is the largest city?": "What is the city?" is no question
     rest = one.slice(end, len(one.tokens))
     if len(head) == 1 and head[0].text[0].isupper() and not head[0].text.isupper():
         rest = rest[0].lower() + rest[1:]  # "the North Tower" → "the tower"
@@ -106,6 +113,13 @@ def modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None
         noun = "ones" if is_plural(head[-1]) else "one"
         shorter = (f"the {changed[0][0].text} {noun}", f"the {changed[1][0].text} {noun}")
     return Merge(f"{lead} {rest}", phrases, "referent", "noun", "modifier", shorter)
+
+
+def _is_superlative(token: Token) -> bool:
+    adjective = word_classes(token.lower).get("ADJ", ())
+    return token.lower in ("most", "least", "best", "worst") or (
+        token.lower.endswith("est") and bool(adjective) and token.lower not in adjective
+    )
 
 
 def _bare_modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None:

@@ -17,6 +17,7 @@ from askqa_builder.writers.lexicon import (
     BE,
     DETERMINERS,
     ORDINALS,
+    PERSON_NOUNS,
     PERSONAL,
     PREPOSITIONS,
     SUBJECT_FORMS,
@@ -113,10 +114,14 @@ def _clause(parse: Parse, start: int) -> str | None:
     if auxiliary is None or verb == auxiliary + 1 or parse.lower(auxiliary + 1) in ("been", "be"):
         return parse.slice(start, count)
     end = verb
+    if parse.lower(end - 1) in ("be", "been", "being"):
+        end -= 1
     while parse.lower(end - 1) in ORDINALS | {"most", "also"} or is_adverb(parse.tokens[end - 1]):
         end -= 1
     subject = parse.tokens[auxiliary + 1 : end]
-    if not subject or subject[-1].lower in PREPOSITIONS | DETERMINERS:
+    if all(t.closed or is_adverb(t) for t in subject):
+        return parse.slice(start, count)  # "had already begun"
+    if subject[-1].lower in PREPOSITIONS | DETERMINERS:
         return None
     name, rest = parse.slice(auxiliary + 1, end), parse.slice(verb + 1, count)
     adverb = parse.slice(end, verb)
@@ -146,6 +151,9 @@ def done(one: Parse, other: Parse, passage: str) -> Merge | None:
         return None
     if any(t.closed and t.lower not in ("the", "'s", "of") for t in one.tokens[2 : one.verb]):
         return None
+    head = one.tokens[one.verb - 1]
+    if head.text == head.lower and head.lower not in PERSON_NOUNS:
+        return None  # a construction or a torch is nobody that does something
     acts = {_is_act(one), _is_act(other)}
     clauses = clause(one, 1), clause(other, 1)
     if clauses[0] is None or clauses[1] is None or len(acts) > 1:
@@ -153,7 +161,8 @@ def done(one: Parse, other: Parse, passage: str) -> Merge | None:
     subject = subjects[0]
     asked = f"did {subject} do that" if acts.pop() else f"did that happen to {subject}"
     number = pronoun_for((subject, subject), one, auxiliary, "", passage)
-    name = subject if number is None else SUBJECT_FORMS[number]
+    sure = number in ("he", "she") or (number is not None and one.lower(2) == "the")
+    name = SUBJECT_FORMS[number] if number is not None and sure else subject
     phrases = (
         f"{asking} {name}{clauses[0].removeprefix(subject)}",
         f"{asking} {name}{clauses[1].removeprefix(subjects[1])}",
@@ -186,7 +195,8 @@ def figure(one: Parse, other: Parse, slot: Slot, answers: tuple[str, str]) -> Me
         if any(t.closed or not t.is_word for t in named[1:]) or parse.verb is not None:
             return None
         spans.append((2, of))
-    rest = one.slice(spans[0][1], len(one.tokens))
+    preposition = "for" if one.lower(spans[0][1]) == "of" else one.lower(spans[0][1])
+    rest = f"{preposition} {one.slice(spans[0][1] + 1, len(one.tokens))}"
     phrases = (one.slice(*spans[0]), other.slice(*spans[1]))
     return Merge(
         f"What {one.tokens[1].text} the figure {rest}", phrases, "attribute", "noun", "figure"

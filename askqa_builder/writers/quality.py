@@ -43,7 +43,11 @@ def stands_alone(tokens: Sequence[Token]) -> bool:
     for index, token in enumerate(tokens):
         if token.lower in PERSONAL and token.lower not in _PRESENT:
             following = tokens[index + 1].lower if index + 1 < len(tokens) else ""
-            expletive = token.lower == "it" and following in ("called", "take", "cost", "known")
+            later = {t.lower for t in tokens[index:]}
+            expletive = token.lower == "it" and (
+                following in ("called", "known")
+                or (following in ("take", "cost") and not later.isdisjoint(("to", "for")))
+            )
             of_thing = token.lower in ("it", "its", "they", "them", "their")
             if not (named or expletive or (of_thing and mentioned)):
                 return False

@@ -15,6 +15,7 @@ from askqa_builder.writers.lexicon import (
     MALE_NOUNS,
     PERSON_NOUNS,
     PERSON_TITLES,
+    PLACE_NOUNS,
     PLACE_PROPERTIES,
     PREPOSITIONS,
     THING_ENDINGS,
@@ -79,6 +80,8 @@ def _kind(phrase: str, verb: str, passage: str) -> Number | None:
     if head.lower.rstrip("s") in PERSON_NOUNS:
         return "they"
     if head.text[0].islower():
+        if not determined and head.lower in PLACE_NOUNS:
+            return None  # "Where did she attend college?"
         return "they" if is_plural(head) else "it"
     if verb in _OF_PEOPLE:
         return gender(core, passage)
@@ -99,7 +102,7 @@ def _name(
     if determined:
         return "they" if is_plural(head) else "it"  # "the Broncos", "the Iliad"
     name = re.escape(phrase)
-    if re.search(rf"\b(in|at|near|from|into|across|throughout|the) {name}\b(?!'s)", passage):
+    if re.search(rf"\b(in|at|near|into|across|throughout) {name}\b(?!'s)", passage):
         return "it"
     return None
 

@@ -35,7 +35,8 @@ def stream(release: Path, config: str = DEFAULT_CONFIG) -> Iterator[tuple[str, R
     import pyarrow.parquet as pq
 
     for split, path in shards(release, config):
-        with pq.ParquetFile(path) as file:
+        # pre_buffer, pyarrow's default, would hold the whole file (400 MB) in memory
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
                 for row in batch.to_pylist():
                     yield split, row

@@ -142,15 +142,13 @@ class GenerateStage:
         rejected: list[Reject] = []
         limit = self.limits.get(shard)
         for item in self.dialogues(build, shard):
-            counts["candidates"] += 1
             if isinstance(item, Dialogue) and limit is not None and len(accepted) >= limit:
-                item = _reject(item.id, "beyond_count", f"--count allows {limit} here", item)
+                item = refused(item.id, "beyond_count", f"--count allows {limit} here", item)
+            tally(counts, item)
             if isinstance(item, Reject):
                 rejected.append(item)
-                counts.update(["rejected", f"rejected:{item.reason}"])
             else:
                 accepted.append(item)
-                counts.update(["accepted", f"split:{item.split}", *_kind(item)])
         write_records(output.path(".jsonl"), accepted)
         write_records(output.rejects_path(), rejected)
 
@@ -181,14 +179,24 @@ def written(
         if isinstance(item, Reject):
             yield item
             continue
-        dialogue = dialogue_of(passage, item, writer.name, writer.version)
-        if isinstance(dialogue, Dialogue) and dialogue.id in corrections:
-            dialogue = _corrected(dialogue, corrections[dialogue.id])
-        if isinstance(dialogue, Dialogue):
-            fault = checks.check(dialogue) or duplicates.check(dialogue)
-            if fault is not None:
-                dialogue = _reject(dialogue.id, *fault, dialogue)
+        dialogue = judged(passage, item, writer.name, writer.version, corrections)
+        if isinstance(dialogue, Dialogue) and (fault := duplicates.check(dialogue)) is not None:
+            dialogue = refused(dialogue.id, *fault, dialogue)
         yield dialogue
+
+
+def judged(
+    passage: Passage, draft: Draft, writer: str, version: str, corrections: dict[str, Correction]
+) -> Dialogue | Reject:
+    """The dialogue that a draft becomes, as people corrected it; or why it does not pass."""
+    from askqa_builder import checks
+
+    dialogue = dialogue_of(passage, draft, writer, version)
+    if isinstance(dialogue, Dialogue) and dialogue.id in corrections:
+        dialogue = _corrected(dialogue, corrections[dialogue.id])
+    if isinstance(dialogue, Dialogue) and (fault := checks.check(dialogue)) is not None:
+        return refused(dialogue.id, *fault, dialogue)
+    return dialogue
 
 
 def dialogue_of(passage: Passage, draft: Draft, writer: str, version: str) -> Dialogue | Reject:
@@ -219,7 +227,7 @@ def dialogue_of(passage: Passage, draft: Draft, writer: str, version: str) -> Di
             ),
         )
     except ValidationError as error:
-        return _reject(dialogue_id, "invalid", first_problem(error), draft)
+        return refused(dialogue_id, "invalid", first_problem(error), draft)
 
 
 def read_corrections(build: Build) -> list[Correction]:
@@ -230,7 +238,7 @@ def read_corrections(build: Build) -> list[Correction]:
 
 def _corrected(dialogue: Dialogue, correction: Correction) -> Dialogue | Reject:
     if correction.reject is not None:
-        return _reject(dialogue.id, "rejected_by_reviewer", correction.reject, dialogue)
+        return refused(dialogue.id, "rejected_by_reviewer", correction.reject, dialogue)
     changes = correction.model_dump(include={"turns", "readings"}, exclude_none=True)
     details = dialogue.provenance.details | {"corrected": True}
     fields = dialogue.model_dump() | changes
@@ -238,18 +246,26 @@ def _corrected(dialogue: Dialogue, correction: Correction) -> Dialogue | Reject:
     try:
         return Dialogue.model_validate(fields)
     except ValidationError as error:
-        return _reject(dialogue.id, "invalid_correction", first_problem(error), dialogue)
+        return refused(dialogue.id, "invalid_correction", first_problem(error), dialogue)
 
 
-def _reject(record_id: str, reason: str, detail: str, record: Dialogue | Draft) -> Reject:
+def refused(record_id: str, reason: str, detail: str, record: Dialogue | Draft) -> Reject:
+    """The ledger entry of a dialogue or draft that is not used."""
     raw = record.model_dump(mode="json", exclude_defaults=True)
     return Reject(id=record_id, stage="generate", reason=reason, detail=detail, raw=raw)
 
 
-def _kind(dialogue: Dialogue) -> list[str]:
-    if not dialogue.ambiguous:
-        return ["unambiguous"]
-    return ["ambiguous", f"kind:{dialogue.ambiguity_kind}"]
+def tally(counts: Counter[str], item: Dialogue | Reject) -> None:
+    """Count a candidate, and what became of it."""
+    counts["candidates"] += 1
+    if isinstance(item, Reject):
+        counts.update(["rejected", f"rejected:{item.reason}"])
+        return
+    counts.update(["accepted", f"split:{item.split}"])
+    if item.ambiguous:
+        counts.update(["ambiguous", f"kind:{item.ambiguity_kind}"])
+    else:
+        counts["unambiguous"] += 1
 
 
 def generate(

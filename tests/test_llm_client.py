@@ -183,6 +183,33 @@ def test_an_endpoint_that_ignores_the_schema_is_asked_in_words(cache: ReplyCache
         assert len(server.calls) == 2
 
 
+def test_a_truncated_reply_settles_no_mode(cache: ReplyCache) -> None:
+    """Seen with `transformers serve`: takes a schema, ignores it, and the first reply is cut."""
+
+    def script(call: Call) -> Act:
+        if call.text.startswith("cut"):
+            return say("{", finish_reason="length")
+        told = "JSON schema" in call.body["messages"][0]["content"]
+        return say(ADA if told else {"answer": "Ada is 36"})
+
+    async def work(model: LanguageModel) -> None:
+        texts = ["cut 1", "cut 2", "cut 3", *map(str, range(10))]
+        first = await model.chat(hello("cut 0"), schema=Person)
+        assert (first.outcome, first.mode) == ("truncated", "json_schema")
+        replies = await asyncio.gather(*(model.chat(hello(t), schema=Person) for t in texts))
+        assert [reply.outcome for reply in replies] == ["truncated"] * 3 + ["ok"] * 10
+        assert [reply.mode for reply in replies[3:]] == ["json_object"] * 10
+        seen.append([first, *replies])
+
+    seen: list[list[Reply[Person]]] = []
+    with OpenAIServer(script) as server:
+        use(server, cache, work)
+        paid = server.paid
+        use(server, cache, work)
+        assert server.paid == paid, "a repeated run is free, though it knows the mode"
+    assert seen[1] == [replace(reply, cached=True) for reply in seen[0]]
+
+
 def test_a_wrong_value_does_not_make_the_mode_weaker(cache: ReplyCache) -> None:
     def script(call: Call) -> Act:
         return say({**ADA, "age": 36 if "nobody is that old" in call.text else 360})

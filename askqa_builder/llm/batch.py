@@ -91,6 +91,9 @@ class BatchEndpoint:
     async def remember(self, name: str, value: str) -> None:
         await self._endpoint.remember(name, value)
 
+    def cached(self, request: Request) -> RawReply | None:
+        return self._endpoint.cached(request)
+
     async def __aenter__(self) -> BatchEndpoint:
         rows = self._endpoint.cache.read(
             "SELECT token, batch_id, model, keys, worst_usd FROM batches "

@@ -1,6 +1,6 @@
 """A chat model behind an endpoint: text in, text or a checked object out.
 
-The mode of structured output is found with the first request for each schema, remembered in the
+The mode of structured output is found with the first requests for each schema, remembered in the
 cache's file, and never asked again. A reply that does not validate goes back with the
 validator's words, a bounded number of times; each is a request of its own, paid once, so that a
 run that is repeated takes the same way through the cache.
@@ -98,6 +98,10 @@ class LanguageModel:
         self._max_tokens = max_tokens
         self._repairs = repairs
         self._modes: dict[type[BaseModel], Mode] = {}
+        self._settled: set[type[BaseModel]] = set()
+        """Schemas whose mode has proved itself: it is remembered on the disk."""
+        self._strictest: dict[type[BaseModel], Mode] = {}
+        """Where to begin probing, if the strictest mode is known not to work."""
         self._probing: dict[type[BaseModel], asyncio.Lock] = {}
 
     @overload
@@ -137,22 +141,26 @@ class LanguageModel:
         self, talk: list[dict[str, JsonValue]], schema: type[BaseModel], sample: int
     ) -> tuple[Mode, RawReply]:
         """Return the first reply, and the mode it was asked in: the strictest that works."""
-        if (mode := self._known_mode(schema)) is not None:
-            return mode, await self.endpoint.fetch(self._request(talk, sample, mode, schema))
-        async with self._probing.setdefault(schema, asyncio.Lock()):
+        while True:
             if (mode := self._known_mode(schema)) is None:
-                return await self._probe(talk, schema, sample)
-        return mode, await self.endpoint.fetch(self._request(talk, sample, mode, schema))
+                async with self._probing.setdefault(schema, asyncio.Lock()):
+                    if self._known_mode(schema) is None:
+                        return await self._probe(talk, schema, sample)
+                continue
+            # What was asked before the mode was settled is not asked again in another.
+            for earlier in MODES[: MODES.index(mode)]:
+                old = self.endpoint.cached(self._request(talk, sample, earlier, schema))
+                if old is not None and _follows(old, schema) is not False:
+                    return earlier, old
+            raw = await self.endpoint.fetch(self._request(talk, sample, mode, schema))
+            if schema in self._settled or await self._settle(schema, mode, raw):
+                return mode, raw
 
     async def _probe(
         self, talk: list[dict[str, JsonValue]], schema: type[BaseModel], sample: int
     ) -> tuple[Mode, RawReply]:
-        """Find the mode with a real request: an endpoint that refuses one is asked in the next.
-
-        One that accepts a schema and then does not follow it is asked again too, in the next
-        mode and from the start: so a repeated run, which knows the mode, finds the same request.
-        """
-        mode: Mode = "json_schema"
+        """Find the mode with a real request: an endpoint that refuses one is asked in the next."""
+        mode: Mode = self._strictest.get(schema, "json_schema")
         refusal: RequestError | None = None
         while True:
             request = self._request(talk, sample, mode, schema)
@@ -165,30 +173,36 @@ class LanguageModel:
                     raise refusal from None
                 mode = next_mode
                 continue
-            if mode == "json_schema" and next_mode is not None and self._ignored(raw, schema):
-                mode = next_mode
-                continue
             self._modes[schema] = mode
-            await self.endpoint.remember(self._memo_name(schema), mode)
-            return mode, raw
+            if await self._settle(schema, mode, raw):
+                return mode, raw
+            mode = self._strictest[schema]
 
-    def _ignored(self, raw: RawReply, schema: type[BaseModel]) -> bool:
-        """Tell whether a whole reply that was to follow the schema does not."""
-        text, _, outcome, _ = _read(raw)
-        if outcome != "ok":
+    async def _settle(self, schema: type[BaseModel], mode: Mode, raw: RawReply) -> bool:
+        """Learn from a reply; False where the question must be asked again in a weaker mode.
+
+        An endpoint that accepts a schema may still pay it no heed: only a whole reply tells. The
+        question is then asked from the start, so that a repeated run, which knows the mode, finds
+        the same request.
+        """
+        follows = _follows(raw, schema) if mode == "json_schema" else True
+        if follows is False:
+            self._strictest[schema] = "json_object"
+            if self._modes.get(schema) == "json_schema":
+                del self._modes[schema]
             return False
-        try:
-            parse(text, schema)
-        except InvalidReplyError as error:
-            return error.shapeless
-        return False
+        if follows is True:
+            self._settled.add(schema)
+            await self.endpoint.remember(self._memo_name(schema), mode)
+        return True
 
     def _known_mode(self, schema: type[BaseModel]) -> Mode | None:
         if schema not in self._modes:
             remembered = self.endpoint.memo(self._memo_name(schema))
             for mode in MODES:
-                if mode == remembered:
+                if mode == remembered and schema not in self._strictest:
                     self._modes[schema] = mode
+                    self._settled.add(schema)
         return self._modes.get(schema)
 
     def _memo_name(self, schema: type[BaseModel]) -> str:
@@ -253,6 +267,18 @@ class LanguageModel:
             cached=all(raw.cached for raw in raws),
             keys=tuple(raw.key for raw in raws),
         )
+
+
+def _follows(raw: RawReply, schema: type[BaseModel]) -> bool | None:
+    """Tell whether a reply keeps to the schema; None where it is not whole enough to tell."""
+    text, _, outcome, _ = _read(raw)
+    if outcome != "ok":
+        return None
+    try:
+        parse(text, schema)
+    except InvalidReplyError as error:
+        return not error.shapeless
+    return True
 
 
 def _read(raw: RawReply) -> tuple[str, str, Outcome, str]:

@@ -143,6 +143,9 @@ class Fetcher(Protocol):
 
     async def remember(self, name: str, value: str) -> None: ...
 
+    def cached(self, request: Request) -> RawReply | None:
+        """Return the reply where it is already paid for."""
+
     async def fetch(self, request: Request, *, probe: bool = False) -> RawReply:
         """Return the reply; `probe`: it is needed soon (a batch is not waited for).
 

@@ -33,22 +33,17 @@ _STALE_S = 3600.0
 
 @dataclass(frozen=True)
 class EspeakFiles:
-    """Where the private copy lies."""
+    """Where the private copy lies, and what it holds."""
 
     library: Path
     data: Path
     digest: str
     """Of every file: two machines with the same digest make the same sound."""
 
-    @property
-    def accents(self) -> tuple[str, ...]:
-        """English accents, as `speak` takes them."""
-        return tuple(sorted(path.name for path in (self.data / "lang").iterdir()))
-
-    @property
-    def variants(self) -> tuple[str, ...]:
-        """Voice variants, as `speak` takes them after a `+`."""
-        return tuple(sorted(path.name for path in (self.data / "voices" / "!v").iterdir()))
+    accents: tuple[str, ...]
+    """English accents, as `speak` takes them."""
+    variants: tuple[str, ...]
+    """Voice variants, as `speak` takes them after a `+`."""
 
 
 def private_copy() -> EspeakFiles:
@@ -78,7 +73,11 @@ def private_copy() -> EspeakFiles:
         except OSError as error:
             problems.append(str(error))
             continue
-        return EspeakFiles(folder / _LIBRARY, folder / _DATA, digest)
+        accents, variants = (
+            tuple(sorted(place.rpartition("/")[2] for place in sources if place.startswith(part)))
+            for part in (f"{_DATA}/lang/", f"{_DATA}/voices/!v/")
+        )
+        return EspeakFiles(folder / _LIBRARY, folder / _DATA, digest, accents, variants)
     raise VoiceError(
         f"no place for eSpeak NG's files ({'; '.join(problems)}); "
         "set XDG_CACHE_HOME to a writable folder"

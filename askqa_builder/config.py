@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from askqa_builder.errors import SettingsError
 from askqa_builder.store import first_problem, storage_errors, write_text
@@ -34,6 +34,38 @@ class GenerateSettings(_Section):
     """Stop at this many accepted dialogues; None: all that can be made."""
     shard_size: int = Field(default=50, ge=1, le=10_000)
     """Passages per shard."""
+
+
+class LlmSettings(_Section):
+    """[llm]: which model writes and verifies, how it is asked, and what it may cost.
+
+    The key is not among the settings: it comes from the environment variable OPENAI_API_KEY.
+    """
+
+    model: str | None = None
+    base_url: str | None = None
+    """None: the environment variable OPENAI_BASE_URL, else OpenAI's."""
+    params: dict[str, JsonValue] = {}
+    """Sent with every request as they are: temperature, top_p, reasoning_effort …"""
+    max_tokens: int = Field(default=4096, ge=1)
+    """Longest reply."""
+    prompts: str | None = None
+    """A folder with prompts of one's own."""
+    verify: int = Field(default=2, ge=0, le=20)
+    """Independent solvers for each question; 0: none."""
+    verify_model: str | None = None
+    """None: the writer's."""
+    candidates: int | None = Field(default=None, ge=1)
+    """Dialogues to try at most; None: three times as many as are wanted."""
+    budget_usd: float | None = Field(default=None, gt=0)
+    prices: str | None = None
+    """A table of one's own, laid over askqa_builder/llm/prices.toml."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    concurrency: int = Field(default=100, ge=1, le=10_000)
+    timeout_s: float = Field(default=180.0, gt=0)
+    batch: bool = False
+    """Use the provider's Batch API."""
 
 
 class SynthesizeSettings(_Section):
@@ -62,6 +94,7 @@ class Settings(_Section):
     """Everything that shapes a build."""
 
     generate: GenerateSettings = GenerateSettings()
+    llm: LlmSettings = LlmSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()
     release: ReleaseSettings = ReleaseSettings()
 

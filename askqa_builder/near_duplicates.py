@@ -1,0 +1,76 @@
+"""Finds conversations that say nearly the same: MinHash signatures, looked up by bands.
+
+datasketch makes the signatures (Broder, 1997: the share of equal places estimates the Jaccard
+similarity of two sets). Signatures and bands lie in a SQLite table, not in memory: 100,000
+dialogues take some 120 MB on the disk and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from askqa_builder.checks import normalized
+from askqa_builder.schema import Dialogue
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+SIMILAR = 0.8
+"""Conversations that share this part of their word pairs or more are the same to a listener."""
+_BANDS, _ROWS = 20, 6
+"""Two conversations of similarity s share a band with probability 1 − (1 − s⁶)²⁰: 0.998 at 0.8,
+0.01 at 0.3."""
+
+
+class NearDuplicates:
+    """Remembers accepted dialogues in two tables of an open database."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._db = database
+        self._db.execute("CREATE TABLE signatures (number INTEGER PRIMARY KEY, id, signature)")
+        self._db.execute("CREATE TABLE bands (band INTEGER, number INTEGER)")
+        self._db.execute("CREATE INDEX by_band ON bands (band)")
+
+    def check(self, dialogue: Dialogue) -> tuple[str, str] | None:
+        """Remember a dialogue; or return why it is refused, as a check does."""
+        import numpy as np
+
+        signature = _signature(dialogue)
+        bands = [_band(i, signature[i * _ROWS : (i + 1) * _ROWS]) for i in range(_BANDS)]
+        marks = ", ".join("?" * len(bands))
+        near = self._db.execute(
+            "SELECT id, signature FROM signatures WHERE number IN "
+            f"(SELECT number FROM bands WHERE band IN ({marks})) ORDER BY number",
+            bands,
+        )
+        for other, stored in near:
+            similarity = float(np.mean(np.frombuffer(stored, np.uint32) == signature))
+            if similarity >= SIMILAR:
+                return "near_duplicate", f"{similarity:.0%} the same as {other!r}"
+        number = self._db.execute(
+            "INSERT INTO signatures (id, signature) VALUES (?, ?)",
+            (dialogue.id, signature.tobytes()),
+        ).lastrowid
+        self._db.executemany("INSERT INTO bands VALUES (?, ?)", [(b, number) for b in bands])
+        return None
+
+
+def _signature(dialogue: Dialogue) -> npt.NDArray[np.uint32]:
+    """MinHash of the pairs of neighbouring words in all turns."""
+    import numpy as np
+    from datasketch import MinHash
+
+    words = [word for turn in dialogue.turns for word in ("", *normalized(turn.text).split())]
+    minhash = MinHash(num_perm=_BANDS * _ROWS, seed=1)
+    minhash.update_batch([f"{a} {b}".encode() for a, b in pairwise(words)])
+    return np.asarray(minhash.hashvalues, np.uint32)  # they are below 2³²
+
+
+def _band(number: int, rows: npt.NDArray[np.uint32]) -> int:
+    """Hash of a band, as SQLite's signed 64-bit integer."""
+    content = number.to_bytes(1, "big") + rows.tobytes()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)

@@ -260,7 +260,9 @@ def _main_verb(tokens: Sequence[Token], wh: int, auxiliary: int) -> int | None:
             return i  # "What does an active technique do?"
         if not fits(token) or before.lower in DETERMINERS | QUANTIFIERS | PREPOSITIONS | {"'s"}:
             continue
-        if is_adjective_only(before):
+        if is_adjective_only(before) or (
+            before.lower in ORDINALS and tokens[i - 2].lower in DETERMINERS
+        ):
             continue
         if kind in BE | HAVE and i + 1 < len(tokens):
             following = tokens[i + 1]

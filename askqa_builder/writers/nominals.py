@@ -31,8 +31,14 @@ from askqa_builder.writers.reference import pronoun_for
 Spans = tuple[tuple[int, int], tuple[int, int]]
 """First and one past the last token of a noun phrase, in each of two questions."""
 
-_WITH_PRONOUN = frozenset("with to of about by".split())
+_WITH_PRONOUN = frozenset("with to of about".split())
 """Prepositions after which "it" sounds right: "associated with it", hardly "served on it"."""
+
+
+_NO_OBJECT = (
+    AUXILIARIES | CONJUNCTIONS | frozenset("be been mean means meant become became".split())
+)
+"""Words after which "it" would not stand for a thing: "What term means it?"."""
 
 
 def phrases_around(one: Parse, other: Parse, slot: Slot) -> Spans | None:
@@ -96,7 +102,8 @@ def modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None
         return None  # "the lowest ranking cardinals": the modifier belongs to "ranking"
     if head[0].lower in VAGUE_NOUNS and right == len(one.tokens) and before != "'s":
         return None
-    if any(map(_is_superlative, changed[0] + changed[1])) and head[-1].lower not in MEASURES:
+    measured = one.verb is None and head[-1].lower in MEASURES
+    if any(map(_is_superlative, changed[0] + changed[1])) and not measured:
         return None  # "What is the largest city?": "What is the city?" is no question
     rest = one.slice(end, len(one.tokens))
     if len(head) == 1 and head[0].text[0].isupper() and not head[0].text.isupper():
@@ -201,7 +208,7 @@ def _has_room(parse: Parse, left: int, right: int, subject: bool) -> bool:
     governor = parse.lower(left - 1)
     if governor in PREPOSITIONS:
         return governor in _WITH_PRONOUN and parse.verb == left - 2
-    return parse.verb is not None and governor not in AUXILIARIES | CONJUNCTIONS | {"be", "been"}
+    return parse.verb is not None and governor not in _NO_OBJECT
 
 
 def _asks_property(parse: Parse, right: int) -> bool:

@@ -81,6 +81,8 @@ def time_adverb(one: Parse, other: Parse, slot: Slot) -> Merge | None:
     words = one.tokens[slot.start : slot.end(one)], other.tokens[slot.start : slot.end(other)]
     if len(words[0]) != 1 or len(words[1]) != 1 or one.verb != slot.start + 1:
         return None
+    if one.lower(slot.start - 1) in DETERMINERS:
+        return None  # "during the first firing"
     if one.verb != other.verb or not {words[0][0].lower, words[1][0].lower} <= ORDINALS:
         return None
     asked = f"{one.slice(0, slot.start)} {one.slice(slot.start + 1, len(one.tokens))}"

@@ -89,11 +89,11 @@ def _asked_end(parse: Parse) -> int | None:
             if parse.lower(2) != "of" or len(words) < 3:
                 return None
             rest = words[2:]
-        elif parse.lower(end - 1) in VAGUE_NOUNS:
-            return None
+        elif parse.lower(end - 1) in VAGUE_NOUNS | TIME_NOUNS:
+            return None  # "What time was it?" asks for the hour
     else:
         return None
-    if any(t.closed or not t.is_word for t in rest):
+    if any(t.closed or not t.is_word or is_adverb(t) for t in rest):
         return None
     return end
 

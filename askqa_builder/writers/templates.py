@@ -123,6 +123,6 @@ def _up_to_verb(parse: Parse) -> Parse | None:
     end = parse.verb + 1
     if end == len(parse.tokens):
         return parse
-    if parse.lower(end) not in PREPOSITIONS:
-        return None
+    if parse.lower(end) not in PREPOSITIONS or parse.lower(len(parse.tokens) - 1) in PREPOSITIONS:
+        return None  # nothing to cut off, or "Where was it brought from?"
     return replace(parse, text=parse.text[: parse.tokens[end - 1].end], tokens=parse.tokens[:end])

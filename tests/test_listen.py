@@ -143,7 +143,7 @@ def test_samples_show_every_kind_and_are_the_same_each_time(tmp_path: Path) -> N
     page = (tmp_path / "one.html").read_text()
     assert page == (tmp_path / "two.html").read_text()
     assert len(Elements(page).all("article")) == 3
-    assert "<li>asks</li>" in page
+    assert "<code>asks</code>" in page
     assert write_samples(release, tmp_path / "all.html", count=99) == 10
 
 

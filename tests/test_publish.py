@@ -21,7 +21,7 @@ import pytest
 from hub_repositories import QUOTA
 from hub_server import LocalHub, local_hub
 
-from askqa_builder.errors import ReleaseError, SettingsError
+from askqa_builder.errors import EndpointError, ReleaseError, SettingsError
 from askqa_builder.release.publish import publish, read_release
 
 CARD = """---
@@ -334,6 +334,15 @@ def test_a_refusal_says_what_to_do_and_the_next_push_completes(
     assert place.commits() == ["Release 1.0.0", "initial commit"]
 
 
+def test_a_card_that_the_hub_finds_invalid_is_a_fault_of_the_release(
+    place: Place, tmp_path: Path
+) -> None:
+    place.hub.fail("yaml", status=400)
+    refused = place.push(make_release(tmp_path / "r", "1.0.0", ["a"]))
+    assert refused["error"] == "ReleaseError"
+    assert "Invalid metadata in README.md" in refused["says"]
+
+
 def test_a_wrong_token_is_a_login_problem_not_a_missing_repository(
     place: Place, tmp_path: Path
 ) -> None:
@@ -392,3 +401,10 @@ def test_a_damaged_folder_is_refused_before_anything_is_sent(
 def test_a_malformed_repository_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError, match="expected NAME/SET"):
         publish(tmp_path, name)
+
+
+def test_without_a_login_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    folder = make_release(tmp_path / "r", "1.0.0", ["a"])
+    with pytest.raises(EndpointError, match="log in: hf auth login"):
+        publish(folder, "tester/ask-qa")

@@ -22,7 +22,7 @@ from askqa_builder.errors import ReleaseError
 from askqa_builder.release.rows import Row
 from askqa_builder.release.stream import file_name, pick, stream_columns
 from askqa_builder.schema import SpeakerRole, Word
-from askqa_builder.store import write_text
+from askqa_builder.store import atomic_file, write_text
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -95,7 +95,8 @@ def listen(release: Path, dialogue_id: str, out: Path, *, form: Form | None = No
     out.mkdir(parents=True, exist_ok=True)
     name = file_name(dialogue_id)
     sound, page = out / f"{name}.{form}", out / f"{name}.html"
-    sound.write_bytes(heard.sound)
+    with atomic_file(sound) as file:
+        file.write(heard.sound)
     write_text(page, render_page([heard]))
     return Listening(sound, page)
 
@@ -209,17 +210,16 @@ def _pieces(utterance: Utterance) -> Iterator[tuple[str, Word | None]]:
 
 
 def _handful(release: Path, count: int) -> list[str]:
-    """Ids of `count` dialogues, the kinds taking turns."""
+    """Ids of `count` dialogues: the kinds take turns, the unambiguous are the second of them."""
     best: dict[str, list[tuple[str, str]]] = {}
     for _, row in stream_columns(release, ["id", "ambiguous", "ambiguity_kind"]):
-        kind = row["ambiguity_kind"] or "~"  # the unambiguous come last in each round
+        kind = row["ambiguity_kind"] or ""
         key = hashlib.sha256(row["id"].encode()).hexdigest()
         best[kind] = heapq.nsmallest(count, [*best.get(kind, []), (key, row["id"])])
+    kinds = sorted(best)
+    kinds[:2] = reversed(kinds[:2])
     rounds = [
-        ranked[place][1]
-        for place in range(count)
-        for _, ranked in sorted(best.items())
-        if place < len(ranked)
+        best[kind][place][1] for place in range(count) for kind in kinds if place < len(best[kind])
     ]
     return rounds[:count]
 

@@ -286,11 +286,21 @@ def _patiently(
         if attempt == attempts:
             break
         _log.warning("%s; attempt %d of %d failed", _line(problem, token), attempt, attempts)
-        time.sleep(pause_s * 2 ** (attempt - 1))
+        time.sleep(max(pause_s * 2 ** (attempt - 1), _asked_pause_s(problem)))
     raise EndpointError(
         f"the Hub does not answer as it should ({_line(problem, token)}); "
         "nothing is lost: push again to go on"
     )
+
+
+def _asked_pause_s(problem: Exception) -> float:
+    """The seconds that a busy Hub asks us to wait (Retry-After), at most five minutes."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if not isinstance(problem, HfHubHTTPError):
+        return 0.0
+    asked = problem.response.headers.get("Retry-After", "")
+    return min(float(asked), 300.0) if asked.isdecimal() else 0.0
 
 
 def _final(problem: Exception, repo: str, token: str) -> AskqaError | None:

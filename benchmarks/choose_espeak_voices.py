@@ -8,7 +8,7 @@ beyond human habit, has an unnatural rhythm, echoes, runs into the limiter, or h
 spectrum much farther from that of real speakers than these are from each other.
 
 Of what is left, each variant is one speaker: accents do not change the timbre of a variant (median
-distance 0.9 dB, against 1.3 dB between two sentences of one speaker: printed), so two accents of
+distance 1.0 dB, against 1.35 dB between two sentences of one speaker: printed), so two accents of
 a variant would be one person. Variants are taken, those nearest to real speech first, as long as
 they are farther from each one taken than two recordings of one speaker are (95 % of the time).
 Accents are dealt out in turn, within each sex.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from askqa_builder.schema import AmbiguityKind, Passage, Question
 from askqa_builder.writers.grammar import Parse, Token, content_words, parse, tokenize
-from askqa_builder.writers.lexicon import BEGINNING, ENDING, PREPOSITIONS, SYNONYMS
+from askqa_builder.writers.lexicon import AUXILIARIES, BEGINNING, ENDING, PREPOSITIONS, SYNONYMS
 from askqa_builder.writers.pairs import MAX_SLOT, Merge, Style
 from askqa_builder.writers.quality import (
     MAX_QUESTION_WORDS,
@@ -74,9 +74,15 @@ def usable(passage: Passage) -> list[Asked]:
     found: dict[str, Asked] = {}
     for question in passage.questions:
         item = _clean(question)
-        if item is not None:
+        if item is not None and _is_well_formed(item, passage.text):
             found.setdefault(item.text.casefold(), item)
     return list(found.values())
+
+
+def _is_well_formed(item: Asked, passage: str) -> bool:
+    if not is_spelled_well(item.tokens, passage):
+        return False
+    return item.tokens[0].lower in AUXILIARIES or parse(item.text, item.tokens[:-1]) is not None
 
 
 def _clean(question: Question) -> Asked | None:

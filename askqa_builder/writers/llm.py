@@ -119,7 +119,13 @@ class LlmWriter:
             prompt, schema = "plan-ambiguous", AmbiguousPlan
             facts["kind"] = kind
         plan = await self._asker.ask(
-            prompt, schema, trail, sample=number, facts=facts, passage=passage.text
+            prompt,
+            schema,
+            trail,
+            sample=number,
+            charged=place == 0,  # to the first dialogue that is made from it
+            facts=facts,
+            passage=passage.text,
         )
         if place < len(plan.ideas):
             return plan.ideas[place].model_dump_json(indent=1)

@@ -47,15 +47,18 @@ class Trail:
 
     calls: list[Call] = field(default_factory=list)
 
-    def add(self, rendered: Rendered, model: str, reply: Reply[T], seconds: float) -> None:
+    def add(
+        self, rendered: Rendered, model: str, reply: Reply[T], seconds: float, charged: bool
+    ) -> None:
+        """Note a reply; not `charged` is one that belongs to another candidate's account."""
         self.calls.append(
             Call(
                 rendered.name,
                 rendered.sha256,
                 model,
-                reply.attempts,
-                reply.usage,
-                reply.cost_usd,
+                reply.attempts if charged else 0,
+                reply.usage if charged else Usage(),
+                reply.cost_usd if charged else 0.0,
                 None if reply.cached else seconds,
             )
         )
@@ -111,10 +114,11 @@ class Asker:
         trail: Trail,
         *,
         sample: int = 0,
+        charged: bool = True,
         facts: Mapping[str, JsonValue] | None = None,
         **material: str,
     ) -> T:
-        """Return the model's reply as a `schema`; what it cost is added to the trail.
+        """Return the model's reply as a `schema`; what it cost is added to the trail if `charged`.
 
         Raises UnusableError where this question has no usable reply, another EndpointError where
         no question has, SettingsError where the prompt cannot be filled in.
@@ -125,7 +129,7 @@ class Asker:
             reply = await self.model.chat(rendered.messages, schema=schema, sample=sample)
         except RequestError as error:
             raise UnusableError("request_failed", f"{prompt}: {error}") from error
-        trail.add(rendered, self.model.model, reply, time.monotonic() - began)
+        trail.add(rendered, self.model.model, reply, time.monotonic() - began, charged)
         if reply.parsed is None:
             detail = f"{prompt}: {reply.problem}"
             raise UnusableError(f"reply_{reply.outcome}", detail, reply.text)

@@ -67,7 +67,10 @@ def clarifying_question(
         named[-1] = shorter
     comma = "," if style == "clause" or len(named) > 2 else ""
     choice = f"{', '.join(named[:-1])}{comma} or {named[-1]}"
-    return capitalised(rng.choice(_ASKS[style]).format(choice))
+    forms = _ASKS[style]
+    if choice.startswith(("which", "how")):  # not: "Which do you mean, which song …?"
+        forms = tuple(form for form in forms if not form.startswith("Which"))
+    return capitalised(rng.choice(forms).format(choice))
 
 
 def clarification(phrase: str, shorter: str | None, style: Style, rng: random.Random) -> str:

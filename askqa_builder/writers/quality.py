@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from askqa_builder.writers.grammar import Token, word_classes
 from askqa_builder.writers.lexicon import (
@@ -57,7 +58,9 @@ def stands_alone(tokens: Sequence[Token]) -> bool:
 
 
 def is_spelled_well(tokens: Sequence[Token], passage: str) -> bool:
-    """Whether each small word is in the dictionary or in the passage: annotators mistype."""
+    """Whether each small word is in the dictionary or in the passage, and none is doubled."""
+    if any(a.lower == b.lower and a.is_word for a, b in pairwise(tokens)):
+        return False
     folded = ""
     for token in tokens:
         word = token.lower

@@ -6,6 +6,7 @@ an answer; after at most `rounds` clarifications the response counts as final.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from askqa_builder.evaluate.decision import Decision, classify
@@ -44,13 +45,78 @@ def converse(
     responder: Responder, conversation: Conversation, user: SimulatedUser, *, rounds: int = 1
 ) -> Trajectory:
     """Let the model respond and ask, at most `rounds` times. Passes on what the model raises."""
-    exchanges: list[Exchange] = []
-    response = responder.respond(conversation)
-    decision = first = classify(response)
-    while decision == "ask" and len(exchanges) < rounds:
-        reply, spoken = user.reply(response)
-        exchanges.append(Exchange(response, reply))
-        conversation = conversation.then(Utterance("assistant", response), spoken)
-        response = responder.respond(conversation)
-        decision = classify(response)
-    return Trajectory(first, tuple(exchanges), response, answered=decision == "answer")
+    (trajectory,) = converse_many(responder, [conversation], [user], rounds=rounds)
+    if isinstance(trajectory, Exception):
+        raise trajectory
+    return trajectory
+
+
+def converse_many(
+    responder: Responder,
+    conversations: Sequence[Conversation],
+    users: Sequence[SimulatedUser],
+    *,
+    rounds: int = 1,
+) -> list[Trajectory | Exception]:
+    """Several conversations side by side, so that a model can respond to them in a batch.
+
+    What a model raises on one of them is returned in its place.
+    """
+    states = [_State(conversation) for conversation in conversations]
+    for step in range(rounds + 1):
+        open_states = [i for i, state in enumerate(states) if state.asks or step == 0]
+        if step:
+            for i in open_states:
+                states[i].reply(users[i])
+        said = responses(responder, [states[i].conversation for i in open_states])
+        for i, response in zip(open_states, said, strict=True):
+            states[i].take(response)
+    return [state.outcome() for state in states]
+
+
+def responses(responder: Responder, conversations: Sequence[Conversation]) -> list[str | Exception]:
+    """What a model says to each conversation, or what it raised.
+
+    A model that has `respond_many(conversations)`, of the same result, is asked for all at once.
+    """
+    together = getattr(responder, "respond_many", None)
+    if together is not None:
+        many: list[str | Exception] = list(together(conversations))
+        return many
+    said: list[str | Exception] = []
+    for conversation in conversations:
+        try:
+            said.append(responder.respond(conversation))
+        except Exception as error:  # whatever a model raises is the item's failure, on record
+            said.append(error)
+    return said
+
+
+class _State:
+    """One conversation on its way."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self._exchanges: list[Exchange] = []
+        self._first: Decision | None = None
+        self._last: str | Exception = ""
+        self.asks = False
+
+    def take(self, response: str | Exception) -> None:
+        self._last = response
+        decision = classify(response) if isinstance(response, str) else "none"
+        self._first = self._first or decision
+        self.asks = decision == "ask"
+
+    def reply(self, user: SimulatedUser) -> None:
+        assert isinstance(self._last, str)
+        reply, spoken = user.reply(self._last)
+        self._exchanges.append(Exchange(self._last, reply))
+        self.conversation = self.conversation.then(Utterance("assistant", self._last), spoken)
+
+    def outcome(self) -> Trajectory | Exception:
+        if isinstance(self._last, Exception):
+            return self._last
+        answered = classify(self._last) == "answer"
+        assert self._first is not None
+        return Trajectory(self._first, tuple(self._exchanges), self._last, answered)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from askqa_builder import __version__
 from askqa_builder.config import ReleaseSettings
@@ -63,7 +63,7 @@ class ReleaseManifest(Record):
     """Hours of distinct audio: each narration counted once."""
     stages: dict[str, JsonValue]
     """Settings and counts of the stages before, rejects among them."""
-    features: dict[str, Any]
+    features: dict[str, Any] = Field(default_factory=dict)
     """Columns by config, as `datasets` describes them."""
     files: dict[str, FileDigest]
     """By path relative to the release folder."""

@@ -1,0 +1,111 @@
+"""What is asked of a model: a release's dialogues, each up to the question to respond to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from askqa_builder.audio import decode
+from askqa_builder.errors import EvaluationError
+from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
+from askqa_builder.release.rows import Row
+from askqa_builder.release.stream import stream
+from askqa_builder.schema import Reading, Speaker
+
+PROMPT = (
+    "Listen to the passage and to the conversation about it. Respond to the user's last question: "
+    "give a short answer from the passage, or, if the question could mean more than one thing, "
+    "ask a clarifying question."
+)
+"""The written instruction that every model gets."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A dialogue as it is evaluated."""
+
+    id: str
+    passage_id: str
+    conversation: Conversation
+    """Ends with the user's question."""
+    readings: tuple[Reading, ...]
+    intended: int
+    ambiguous: bool
+    kind: str | None
+    question: str | None
+    """The data set's own clarifying question; None where nothing is ambiguous."""
+    user: Speaker
+    """The voice of the user, in which replies are spoken."""
+    source: str
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """References of the reading that the user meant."""
+        return self.readings[self.intended].answers
+
+
+def read_items(release: Path, split: str) -> Iterator[Item]:
+    """The items of a split, in the order of the release, one in memory at a time.
+
+    Raises EvaluationError if the release has no such split or lacks columns.
+    """
+    if not list((release / "dialogues").glob(f"{split}-*.parquet")):
+        found = sorted({p.name.split("-")[0] for p in (release / "dialogues").glob("*.parquet")})
+        raise EvaluationError(f"{release}: no split {split!r}; expected one of {found}")
+    for name, row in stream(release):
+        if name == split:
+            try:
+                yield item_of(row)
+            except KeyError as error:
+                raise EvaluationError(
+                    f"{release}: dialogues have no column {error.args[0]!r}; is it a release of "
+                    "askqa_builder, or of an older version?"
+                ) from error
+
+
+def item_of(row: Row) -> Item:
+    """The item that a row of config `dialogues` gives."""
+    asked = max(i for i, turn in enumerate(row["turns"]) if turn["act"] == "question")
+    clarifying = [turn["text"] for turn in row["turns"] if turn["act"] == "clarifying_question"]
+    return Item(
+        id=row["id"],
+        passage_id=row["passage_id"],
+        conversation=Conversation(
+            id=row["id"],
+            prompt=PROMPT,
+            narration=tuple(Utterance("narrator", c["text"], _sound(c)) for c in row["narration"]),
+            turns=tuple(
+                Utterance(turn["role"], turn["text"], _sound(turn))
+                for turn in row["turns"][: asked + 1]
+            ),
+        ),
+        readings=tuple(Reading.model_validate(reading) for reading in row["readings"]),
+        intended=row["intended"],
+        ambiguous=row["ambiguous"],
+        kind=row["ambiguity_kind"],
+        question=clarifying[-1] if row["ambiguous"] else None,
+        user=_speaker(row["voices"]["user"]),
+        source=row["provenance"]["source"],
+    )
+
+
+def _sound(clip: dict[str, Any]) -> Sound:
+    samples, rate = decode(clip["audio"]["bytes"])
+    return Sound(samples, rate)
+
+
+def _speaker(voice: dict[str, Any]) -> Speaker:
+    return Speaker(
+        id=voice["speaker"],
+        engine=voice["engine"],
+        model=voice["model"],
+        version=voice["version"],
+        accent=voice["accent"],
+        sex=voice["sex"],
+        rate=voice["rate"],
+        pitch=voice["pitch"],
+        settings=json.loads(voice["settings"]),
+    )

@@ -75,6 +75,7 @@ class ContrastWriter:
             (group, order[turn])
             for turn in range(2)
             for group, order in zip(shuffled, orders, strict=True)
+            if turn == 0 or group.pattern != "predicate"  # vague questions only once
         ]
         return picks[: self._per_passage]
 

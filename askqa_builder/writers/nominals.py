@@ -181,6 +181,8 @@ def pronoun(one: Parse, other: Parse, spans: Spans, passage: str) -> Merge | Non
         return None
     if not all(_is_base(p.tokens[left:r]) for p, r in ((one, right), (other, other_right))):
         return None
+    if one.lower(left) in ("its", "their"):
+        return None  # "see its lowest temperature": "see it" would be the owner
     owns, subject = one.lower(right) == "'s", left == anchor + 1 and one.auxiliary is not None
     if not owns and not _has_room(one, left, right, subject):
         return None

@@ -70,6 +70,8 @@ def clarifying_question(
     forms = _ASKS[style]
     if choice.startswith(("which", "how")):  # not: "Which do you mean, which song …?"
         forms = tuple(form for form in forms if not form.startswith("Which"))
+    if choice.startswith("which"):  # not: "Which song she sang, or …?"
+        forms = tuple(form for form in forms if form != "{}?")
     return capitalised(rng.choice(forms).format(choice))
 
 

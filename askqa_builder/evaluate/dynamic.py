@@ -68,6 +68,7 @@ def converse_many(
         if step:
             for i in open_states:
                 states[i].reply(users[i])
+            open_states = [i for i in open_states if states[i].asks]
         said = responses(responder, [states[i].conversation for i in open_states])
         for i, response in zip(open_states, said, strict=True):
             states[i].take(response)
@@ -110,7 +111,11 @@ class _State:
 
     def reply(self, user: SimulatedUser) -> None:
         assert isinstance(self._last, str)
-        reply, spoken = user.reply(self._last)
+        try:
+            reply, spoken = user.reply(self._last)
+        except Exception as error:  # a reply that cannot be spoken fails this item alone
+            self.take(error)
+            return
         self._exchanges.append(Exchange(self._last, reply))
         self.conversation = self.conversation.then(Utterance("assistant", self._last), spoken)
 

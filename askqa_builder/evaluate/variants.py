@@ -1,0 +1,88 @@
+"""The same items with other sound: perturbed, silenced, or another item's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
+
+from askqa_builder.evaluate.items import Item
+from askqa_builder.evaluate.responders import Sound, Utterance
+
+SILENCED, SWAPPED = "audio-silenced", "audio-of-another"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to change the sound of items."""
+
+    name: str
+    change: Callable[[Iterable[Item]], Iterator[Item]]
+
+
+def silenced(items: Iterable[Item]) -> Iterator[Item]:
+    """Every clip as long as it was, and silent."""
+    for item in items:
+        yield _with_sounds(item, _silent)
+
+
+def swapped(items: Iterable[Item]) -> Iterator[Item]:
+    """Every item with the sound of an item about another passage, in the order of the data.
+
+    What is heard is then speech of the same kind, and says nothing about the item. With one
+    passage there is no other: its items are silenced.
+    """
+    groups = (list(group) for _, group in groupby(items, key=lambda item: item.passage_id))
+    first, second = next(groups, []), next(groups, [])
+    donors = second or [_with_sounds(item, _silent) for item in first]
+    for group in chain([first], [second], groups):
+        for index, item in enumerate(group):
+            donor = donors[index % len(donors)].conversation
+            yield replace(
+                item,
+                conversation=replace(
+                    item.conversation, narration=donor.narration, turns=_lend(item, donor.turns)
+                ),
+            )
+        donors = group or donors
+
+
+def _lend(item: Item, turns: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
+    """The item's own turns, in text, with the sounds of others."""
+    sounds = {role: [t.sound for t in turns if t.speaker == role] for role in ("user", "assistant")}
+    return tuple(
+        replace(turn, sound=(sounds[turn.speaker] or [turn.sound])[-1])
+        for turn in item.conversation.turns
+    )
+
+
+def _with_sounds(item: Item, change: Callable[[Sound], Sound]) -> Item:
+    def changed(utterance: Utterance) -> Utterance:
+        return replace(utterance, sound=change(utterance.sound) if utterance.sound else None)
+
+    conversation = item.conversation
+    return replace(
+        item,
+        conversation=replace(
+            conversation,
+            narration=tuple(map(changed, conversation.narration)),
+            turns=tuple(map(changed, conversation.turns)),
+        ),
+    )
+
+
+def _silent(sound: Sound) -> Sound:
+    return Sound(sound.samples * 0, sound.sample_rate_hz)
+
+
+def with_user_sound(item: Item, change: Callable[[Sound], Sound]) -> Item:
+    """The item with every utterance of the user changed, the narration left as it is."""
+    turns = tuple(
+        replace(turn, sound=change(turn.sound)) if turn.speaker == "user" and turn.sound else turn
+        for turn in item.conversation.turns
+    )
+    return replace(item, conversation=replace(item.conversation, turns=turns))
+
+
+PROBES = (Variant(SILENCED, silenced), Variant(SWAPPED, swapped))
+"""Does it listen? A model that scores as well on these does not."""

@@ -9,6 +9,7 @@
     ├── VoiceError             a speech engine or a speaker
     │   └── RefusedTextError   one text that an engine cannot say: its record becomes a reject
     ├── EndpointError          an HTTP endpoint (language model, speech, Hub)
+    │   ├── RequestError       one request of many: the run goes on without it
     │   └── BudgetError        the money or the attempts that were allowed are spent
     ├── ReleaseError           a release that may not be made or published as asked
     ├── EvaluationError        an evaluation that cannot be run or compared
@@ -61,6 +62,15 @@ class RefusedTextError(VoiceError):
 
 class EndpointError(AskqaError):
     """An HTTP endpoint is unreachable, refuses, or answers nonsense for good."""
+
+
+class RequestError(EndpointError):
+    """One request failed for good, after all its tries; others may well succeed."""
+
+    def __init__(self, words: str, *, status: int | None = None) -> None:
+        super().__init__(words)
+        self.status = status
+        """The HTTP status; None where none came."""
 
 
 class BudgetError(EndpointError):

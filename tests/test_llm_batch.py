@@ -18,13 +18,12 @@ import pytest
 from openai_server import Act, Call, OpenAIServer, fail, hang, say
 from pydantic import BaseModel
 
-from askqa_builder.errors import BudgetError, EndpointError
+from askqa_builder.errors import BudgetError, EndpointError, RequestError
 from askqa_builder.llm.batch import BatchEndpoint
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.client import LanguageModel, Reply
 from askqa_builder.llm.endpoint import Endpoint, Limits
 from askqa_builder.llm.prices import Budget, Price
-from askqa_builder.llm.requests import RequestError
 
 PRICES = {"*": {"m": Price(input=1000.0, output=1000.0)}}
 SECRET = "sk-a-very-secret-key-0123456789"

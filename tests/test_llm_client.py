@@ -13,11 +13,11 @@ import pytest
 from openai_server import Act, Call, OpenAIServer, fail, refuse, say
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from askqa_builder.errors import RequestError
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.client import LanguageModel, Reply
 from askqa_builder.llm.endpoint import Endpoint, Limits
 from askqa_builder.llm.prices import Price, Usage
-from askqa_builder.llm.requests import RequestError
 from askqa_builder.llm.structured import InvalidReplyError, parse, strict_schema, with_shape
 
 LIMITS = Limits(timeout_s=5, attempts=3, backoff_base_s=0.01)

@@ -26,11 +26,11 @@ from openai_server import (
     trickle,
 )
 
-from askqa_builder.errors import BudgetError, EndpointError, SettingsError
+from askqa_builder.errors import BudgetError, EndpointError, RequestError, SettingsError
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.endpoint import Endpoint, Limits
 from askqa_builder.llm.prices import Budget, Price, Usage
-from askqa_builder.llm.requests import Request, RequestError, form_request, json_request
+from askqa_builder.llm.requests import Request, form_request, json_request
 
 SECRET = "sk-a-very-secret-key-0123456789"
 QUICK = Limits(timeout_s=20, attempts=4, backoff_base_s=0.01, breaker_patience_s=0.0)

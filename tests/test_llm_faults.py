@@ -23,10 +23,10 @@ from openai_server import (
 )
 from pydantic import BaseModel
 
+from askqa_builder.errors import RequestError
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.client import LanguageModel
 from askqa_builder.llm.endpoint import Endpoint, Limits
-from askqa_builder.llm.requests import RequestError
 
 QUESTIONS = 300
 

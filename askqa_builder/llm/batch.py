@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
-from askqa_builder.errors import BudgetError, EndpointError
+from askqa_builder.errors import BudgetError, EndpointError, RequestError
 from askqa_builder.llm.batch_api import BatchApi, input_file
 from askqa_builder.llm.endpoint import Endpoint
-from askqa_builder.llm.requests import RawReply, Request, RequestError, error_words, what_is_wrong
+from askqa_builder.llm.requests import RawReply, Request, error_words, what_is_wrong
 
 MAX_REQUESTS = 50_000
 """A batch's limit at OpenAI."""

@@ -17,9 +17,10 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from pydantic import BaseModel, JsonValue
 
+from askqa_builder.errors import RequestError
 from askqa_builder.llm.endpoint import OPENAI_URL
 from askqa_builder.llm.prices import Usage
-from askqa_builder.llm.requests import Fetcher, RawReply, Request, RequestError, json_request
+from askqa_builder.llm.requests import Fetcher, RawReply, Request, json_request
 from askqa_builder.llm.structured import (
     COMPLAINT,
     MODES,

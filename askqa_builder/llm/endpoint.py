@@ -16,12 +16,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from askqa_builder.errors import EndpointError, SettingsError
+from askqa_builder.errors import EndpointError, RequestError, SettingsError
 from askqa_builder.llm.cache import ReplyCache, StoredReply
 from askqa_builder.llm.exchange import Failure, Wire, redacted, scrubbed
 from askqa_builder.llm.limits import Breaker, Gate, backoff_s, exhausted_s
 from askqa_builder.llm.prices import Budget, Price, Prices, Usage, load_prices, price_of
-from askqa_builder.llm.requests import RawReply, Request, RequestError, read_usage, what_is_wrong
+from askqa_builder.llm.requests import RawReply, Request, read_usage, what_is_wrong
 
 if TYPE_CHECKING:
     import openai

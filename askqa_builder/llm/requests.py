@@ -15,20 +15,11 @@ from typing import Any, Literal, Protocol
 
 from pydantic import JsonValue
 
-from askqa_builder.errors import EndpointError
+from askqa_builder.errors import RequestError as RequestError  # part of what `fetch` promises
 from askqa_builder.llm.prices import Usage
 
 Kind = Literal["chat", "json", "audio"]
 """What a good reply is: a chat completion, any JSON object, or sound."""
-
-
-class RequestError(EndpointError):
-    """This one request failed for good, after all its tries; others may well succeed."""
-
-    def __init__(self, words: str, *, status: int | None = None) -> None:
-        super().__init__(words)
-        self.status = status
-        """The HTTP status; None where none came."""
 
 
 @dataclass(frozen=True, slots=True)

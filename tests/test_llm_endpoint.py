@@ -26,8 +26,14 @@ from openai_server import (
     trickle,
 )
 
-from askqa_builder.errors import BudgetError, EndpointError, RequestError, SettingsError
-from askqa_builder.llm.cache import ReplyCache
+from askqa_builder.errors import (
+    BudgetError,
+    EndpointError,
+    RequestError,
+    SettingsError,
+    StorageError,
+)
+from askqa_builder.llm.cache import ReplyCache, StoredReply
 from askqa_builder.llm.endpoint import Endpoint, Limits
 from askqa_builder.llm.prices import Budget, Price, Usage
 from askqa_builder.llm.requests import Request, form_request, json_request
@@ -181,7 +187,9 @@ def test_a_passing_fault_is_ridden_out(cache: ReplyCache, fault: str) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_lasting_fault_rejects_the_request_with_a_line(cache: ReplyCache, fault: str) -> None:
     async def work(endpoint: Endpoint) -> None:
-        with pytest.raises(RequestError, match=r"http://.*/chat/completions: .+ \(2 tries\)$") as e:
+        with pytest.raises(
+            RequestError, match=r"http://.*/chat/completions: .+ \([28] tries\)$"
+        ) as e:
             await endpoint.fetch(ask("bad"))
         assert "\n" not in str(e.value)
         assert text_of(await endpoint.fetch(ask("good"))) == "fine"
@@ -318,6 +326,24 @@ def test_a_caller_who_gives_up_loses_nothing_that_was_paid(cache: ReplyCache) ->
         assert 10 <= sent < 30, "what was not sent must not be sent any more"
         (stored,) = cache.read("SELECT count(*) FROM replies")[0]
         assert stored == server.paid == sent
+
+
+def test_what_cannot_be_kept_is_not_paid_any_more(
+    cache: ReplyCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(key: bytes, reply: StoredReply) -> StoredReply:
+        raise StorageError("the disk is full")
+
+    async def work(endpoint: Endpoint) -> None:
+        results = await asyncio.gather(
+            *(endpoint.fetch(ask(str(index))) for index in range(100)), return_exceptions=True
+        )
+        assert all(isinstance(error, StorageError) for error in results)
+
+    monkeypatch.setattr(cache, "put", full)
+    with OpenAIServer(latency_s=0.02) as server:
+        use(server, cache, work, limits=replace(QUICK, concurrency=5))
+        assert server.paid <= 10
 
 
 def test_the_budget_is_never_overrun(cache: ReplyCache) -> None:

@@ -16,7 +16,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from askqa_builder.errors import EndpointError, RequestError, SettingsError
+from askqa_builder.errors import (
+    AskqaError,
+    BuildError,
+    EndpointError,
+    RequestError,
+    SettingsError,
+)
 from askqa_builder.llm.cache import ReplyCache, StoredReply
 from askqa_builder.llm.exchange import Failure, Wire, redacted, scrubbed
 from askqa_builder.llm.limits import Breaker, Gate, backoff_s, exhausted_s
@@ -41,7 +47,8 @@ class Limits:
     timeout_s: float = 180.0
     """For one whole exchange, however slowly the reply trickles in."""
     attempts: int = 8
-    """Tries of one request that ends in 429, 5xx, a timeout or a cut connection."""
+    """Tries of one request that ends in 5xx, a timeout or a cut connection; of 429, four times
+    as many."""
     breaker_failures: int = 20
     breaker_patience_s: float = 30.0
     backoff_base_s: float = 0.5
@@ -105,7 +112,7 @@ class Endpoint:
         )
         self._breaker = Breaker(self.limits.breaker_failures, self.limits.breaker_patience_s)
         self._chance = random.Random()  # jitter only: nothing that is written depends on it
-        self._stopped: EndpointError | None = None
+        self._stopped: AskqaError | None = None
         self._closing = False
         self._under_way: dict[bytes, asyncio.Task[RawReply]] = {}
         self._on_wire: set[asyncio.Task[Any]] = set()
@@ -284,9 +291,13 @@ class Endpoint:
             self._gate.window.on_success()
             if (wait_s := exhausted_s(outcome.headers)) is not None:
                 self._gate.pause(wait_s)
-            reply, cost_usd = await self.keep(
-                key, request, outcome.content, outcome.content_type, outcome.data
-            )
+            try:
+                reply, cost_usd = await self.keep(
+                    key, request, outcome.content, outcome.content_type, outcome.data
+                )
+            except BuildError as error:  # a full disk, say: what cannot be kept must not be paid
+                self._stopped = error
+                raise
             spent_usd, uncertain = cost_usd or 0.0, cost_usd is None
             return reply
         finally:
@@ -302,7 +313,9 @@ class Endpoint:
             self._gate.window.on_pushback(now, started_at)
         if failure.action == "stop":
             self._stopped = EndpointError(f"{what}; {failure.remedy}")
-        last = failure.action == "reject" or attempt >= self.limits.attempts
+        # To be told to wait is no failure of the request: it is given more patience.
+        most = self.limits.attempts * (4 if failure.kind == "429" else 1)
+        last = failure.action == "reject" or attempt >= most
         # A 429 says that the endpoint is alive: it counts only when a request is given up for it.
         if (failure.kind != "429" or last) and self._breaker.on_failure(
             now, hopeless=failure.is_hopeless

@@ -26,7 +26,7 @@ demo: $(VENV)/core.stamp ## set up, then passages → dialogues → speech → d
 	@$(BIN)/askqa-build demo
 
 test: $(VENV)/dev.stamp ## set up what the tests need and run them
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/dev.stamp ## format, lint, types
 	@$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import typer
 
-from askqa_builder.commands import making, publishing
+from askqa_builder.commands import llm, making, publishing
 from askqa_builder.errors import AskqaError
 
 app = typer.Typer(
@@ -27,6 +27,11 @@ app = typer.Typer(
 COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("Make a data set", making.demo, "askqa-build demo"),
     ("Make a data set", making.generate, "askqa-build generate --source squad:FILE --out build"),
+    (
+        "Make a data set",
+        llm.estimate,
+        "askqa-build estimate --source text:DIR --model NAME --count 1000 --out build",
+    ),
     ("Make a data set", making.check, "askqa-build check dialogues.jsonl"),
     ("Make a data set", making.synthesize, "askqa-build synthesize build"),
     ("Make a data set", making.release, "askqa-build release build --version 1.0.0"),

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from askqa_builder.engine import ShardReport
+
+if TYPE_CHECKING:
+    from askqa_builder.llm_session import Progress
 
 
 @contextmanager
@@ -41,6 +45,36 @@ def shard_progress(label: str, quiet: bool) -> Iterator[Callable[[ShardReport, i
             milliseconds += report.counts.get("milliseconds", 0)
             note = f"{milliseconds / 3_600_000:.2f} h of speech" if milliseconds else ""
             bar.update(task, advance=1, total=total, note=note)
+
+        yield advance
+
+
+@contextmanager
+def llm_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A line that says what was accepted, rejected and spent, and what remains."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = (
+        bars.TextColumn("asking"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[note]}"),
+        bars.TimeElapsedColumn(),
+    )
+    with bars.Progress(*columns, console=Console(file=sys.stderr)) as bar:
+        task = bar.add_task("asking", total=None, note="")
+
+        def advance(progress: Progress) -> None:
+            note = f"accepted · {progress.rejected:,} rejected · round {progress.round}"
+            if progress.spent_usd is not None:
+                note += f" · ${progress.spent_usd:,.2f} spent"
+                if progress.budget_usd is not None:
+                    note += f", ${progress.budget_usd - progress.spent_usd:,.2f} left"
+            bar.update(task, completed=progress.accepted, total=progress.wanted, note=note)
 
         yield advance
 

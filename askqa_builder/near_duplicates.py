@@ -1,4 +1,4 @@
-"""Finds conversations that say nearly the same: MinHash signatures, looked up by bands.
+"""Finds dialogues that say nearly the same: MinHash signatures, looked up by bands.
 
 datasketch makes the signatures (Broder, 1997: the share of equal places estimates the Jaccard
 similarity of two sets). Signatures and bands lie in a SQLite table, not in memory: 100,000
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 SIMILAR = 0.8
-"""Conversations that share this part of their word pairs or more are the same to a listener."""
+"""From this share of common word pairs on, one of two dialogues is refused."""
 _BANDS, _ROWS = 20, 6
-"""Two conversations of similarity s share a band with probability 1 − (1 − s⁶)²⁰: 0.998 at 0.8,
+"""Two dialogues of similarity s share a band with probability 1 − (1 − s⁶)²⁰: 0.998 at 0.8,
 0.01 at 0.3."""
 
 
@@ -60,11 +60,16 @@ class NearDuplicates:
 
 
 def _signature(dialogue: Dialogue) -> npt.NDArray[np.uint32]:
-    """MinHash of the pairs of neighbouring words in all turns."""
+    """MinHash of the pairs of neighbouring words in all turns and in the evidence.
+
+    The evidence counts because "When was he born?" is no duplicate where it is asked of another
+    person in another passage.
+    """
     import numpy as np
     from datasketch import MinHash
 
-    words = [word for turn in dialogue.turns for word in ("", *normalized(turn.text).split())]
+    texts = [turn.text for turn in dialogue.turns] + [r.evidence or "" for r in dialogue.readings]
+    words = [word for text in texts for word in ("", *normalized(text).split())]
     minhash = MinHash(num_perm=_BANDS * _ROWS, seed=1)
     minhash.update_batch([f"{a} {b}".encode() for a, b in pairwise(words)])
     return np.asarray(minhash.hashvalues, np.uint32)  # they are below 2³²

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import random
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -93,16 +93,17 @@ class Quotas:
         self.tried[stratum] += 1
         self.accepted[stratum] += accepted
 
-    def next_round(self, orders: dict[Stratum, Iterator[Candidate]], most: int) -> list[Candidate]:
-        """Take what is missing from the orders, by turns; at most `most`."""
-        left = {s: self.wanted[s] - self.accepted[s] for s in STRATA}
-        chosen: list[Candidate] = []
-        while len(chosen) < most and any(left.values()):
-            for stratum in STRATA:
-                if left[stratum] and len(chosen) < most:
-                    chosen.append(next(orders[stratum]))
-                    left[stratum] -= 1
-        return chosen
+    def next_round(
+        self, orders: Mapping[Stratum, Iterator[Candidate]], most: int
+    ) -> list[Candidate]:
+        """Take what is missing from the orders; at most `most`, in the same proportions."""
+        left = [self.wanted[stratum] - self.accepted[stratum] for stratum in STRATA]
+        turns = [
+            ((number + 0.5) / missing, place)
+            for place, missing in enumerate(left)
+            for number in range(missing)
+        ]
+        return [next(orders[STRATA[place]]) for _, place in sorted(turns)[:most]]
 
     def give_up(self) -> None:
         """Share out what is left of the kinds that hardly ever come: to those that do.

@@ -12,35 +12,41 @@ from askqa_builder.commands import (
     JsonOption,
     QuietOption,
     WorkersOption,
+    llm,
 )
 
 
 def generate(
-    out: Annotated[Path, typer.Option("--out", metavar="BUILD", help="The build folder.")],
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="sample, squad:FILE, abg-coqa:FILE, text:DIR, world:N, dialogues:FILE or "
-            "sdialog:DIR; may be repeated. Without it: what the build used last."
-        ),
-    ] = None,
+    out: llm.OutOption,
+    source: llm.SourceOption = None,
     writer: Annotated[
         str | None,
         typer.Option(
             help="contrast (merges questions that differ in one phrase), questions (every "
-            "question, unambiguous) or import (human dialogues). Default: import where the "
-            "source has dialogues, else contrast."
+            "question, unambiguous), import (human dialogues) or llm (a language model; any "
+            "passages). Default: import where the source has dialogues, else contrast."
         ),
     ] = None,
-    count: Annotated[
-        int | None, typer.Option(help="Stop at this many dialogues; all by default.")
-    ] = None,
-    ambiguous_share: Annotated[
-        float | None, typer.Option(help="Share of ambiguous dialogues, 0 to 1; default 0.5.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Default 0.")] = None,
-    shard_size: Annotated[int | None, typer.Option(help="Passages per shard; default 50.")] = None,
+    count: llm.CountOption = None,
+    ambiguous_share: llm.ShareOption = None,
+    seed: llm.SeedOption = None,
+    shard_size: llm.ShardSizeOption = None,
     workers: WorkersOption = None,
+    model: llm.ModelOption = None,
+    base_url: llm.BaseUrlOption = None,
+    verify: llm.VerifyOption = None,
+    verify_model: llm.VerifyModelOption = None,
+    candidates: llm.CandidatesOption = None,
+    budget_usd: llm.BudgetOption = None,
+    prices: llm.PricesOption = None,
+    requests_per_minute: llm.RequestsOption = None,
+    tokens_per_minute: llm.TokensOption = None,
+    concurrency: llm.ConcurrencyOption = None,
+    timeout_s: llm.TimeoutOption = None,
+    max_tokens: llm.MaxTokensOption = None,
+    param: llm.ParamOption = None,
+    prompts: llm.PromptsOption = None,
+    batch: llm.BatchOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -64,17 +70,41 @@ def generate(
         seed=seed,
         shard_size=shard_size,
     )
+    model_section = llm.llm_section(
+        settings.llm,
+        param,
+        model=model,
+        base_url=base_url,
+        verify=verify,
+        verify_model=verify_model,
+        candidates=candidates,
+        budget_usd=budget_usd,
+        prices=prices,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        concurrency=concurrency,
+        timeout_s=timeout_s,
+        max_tokens=max_tokens,
+        prompts=prompts,
+        batch=batch,
+    )
+    settings = settings.model_copy(update={"generate": section, "llm": model_section})
     with build.locked():
-        save_settings(out, settings.model_copy(update={"generate": section}))
+        save_settings(out, settings)
         passages = stage.ingest(build, section, lambda count: None)
-        with shard_progress("writing", quiet or json) as progress:
-            manifest = stage.generate(build, section, workers=workers, progress=progress)
-    if json:
-        typer.echo(manifest.model_dump_json(indent=1))
-    elif not quiet:
-        rejected = passages.counts.get("rejected", 0)
-        typer.echo(f"{passages.counts['passages']:,} passages, {rejected:,} unusable records")
-        print_counts("dialogues", manifest.counts)
+        if not quiet and not json:
+            unusable = passages.counts.get("rejected", 0)
+            typer.echo(f"{passages.counts['passages']:,} passages, {unusable:,} unusable records")
+        if section.writer == "llm":
+            llm.generate_with_llm(build, settings, quiet=quiet, json=json)
+        else:
+            with shard_progress("writing", quiet or json) as progress:
+                manifest = stage.generate(build, section, workers=workers, progress=progress)
+            if json:
+                typer.echo(manifest.model_dump_json(indent=1))
+            elif not quiet:
+                print_counts("dialogues", manifest.counts)
+    if not quiet and not json:
         typer.echo(f"next: askqa-build synthesize {out}")
 
 

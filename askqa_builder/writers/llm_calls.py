@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue
 
+from askqa_builder.errors import RequestError
 from askqa_builder.llm.client import LanguageModel, Reply
 from askqa_builder.llm.prices import Usage
-from askqa_builder.llm.requests import RequestError
 from askqa_builder.prompts import Prompts, Rendered
 
 T = TypeVar("T", bound=BaseModel)

@@ -29,7 +29,7 @@ Match = re.Match[str]
 _SHORT_MONTHS = {short for short, name in MONTHS.items() if short != name}
 _SHORT = sorted({*TITLES, *ABBREVIATIONS, *BEFORE_NUMBER, *_SHORT_MONTHS}, key=len, reverse=True)
 ABBREVIATED = rf"(?:{'|'.join(_SHORT)})(?!\w)"
-ABBREVIATION = re.compile(rf"(?P<what>{'|'.join(_SHORT)})(?P<dot>\.)?(?!\w)")
+ABBREVIATION = re.compile(rf"(?P<what>{'|'.join(_SHORT)})(?!\w)(?P<dot>\.)?")
 VERSUS = re.compile(r"v\.?(?=\s[\"“]?[A-Z])")
 DOTTED_LOWER = re.compile(r"(?:[a-z]\.){2,}")
 DEGREE = re.compile(r"(?P<first>Ph|M|B|D|F|LL|Lic)\.\s?(?P<last>D|Sc|Phil|Ed|Eng|Div|M|B)\b\.?")
@@ -37,6 +37,7 @@ DOTTED_CAPITALS = re.compile(r"(?:[A-Z]\.){2,}(?:[A-Z](?!\w))?|[A-Z]\.[A-Z](?!\w
 INITIAL = re.compile(r"(?P<letter>[A-Z])\.(?!\w)")
 LETTER_AND_NUMBER = re.compile(r"[A-Z]\.(?=\d)")
 
+_NUMBER_AHEAD = re.compile(r"\s?(?:(?:AD|A\.D\.)\s)?\d")
 _AFTER_NAME = frozenset({"St", "Dr", "Co", "Rd"})
 _NEVER_LAST = frozenset("approx vs viz cf esp incl".split())
 _STREETS = frozenset("Wall Main Fleet High Bond Canal Broad Bourbon State Market Union".split())
@@ -49,7 +50,8 @@ def read_abbreviation(found: Match) -> list[Edit] | None:
     before = word_before(text, start)
     next_char = text[stop : stop + 1]
     after = text[stop : stop + 3].lstrip()[:1]
-    if what in BEFORE_NUMBER and dot and (after.isdigit() or numeral_follows(text, stop)):
+    numbered = _NUMBER_AHEAD.match(text, stop) or numeral_follows(text, stop)
+    if what in BEFORE_NUMBER and dot and numbered:
         gap = "" if next_char.isspace() else " "
         return [Edit(start, stop, BEFORE_NUMBER[what] + gap)]
     if _is_title(what, dot, before) and (

@@ -34,11 +34,11 @@ _ONSET = (
 )
 _CODA = (
     "(?:nch|rch|rth|nth|ch|ck|ct|ff|ft|ld|lf|lk|ll|lm|lp|lt|mp|nd|ng|nk|nn|nt|pt|rd|rk|rl|rm|rn|rp|"
-    "rt|sh|sk|sm|sp|ss|st|th|tt|[bcdfghjklmnpqrstvwxz])"
+    "rt|sh|sk|sm|sp|ss|st|th|tt|[bcdfgklmnprstvxz])"
 )
 _SYLLABLES = re.compile(rf"{_ONSET}?[aeiouy]+(?:{_CODA}?{_ONSET}[aeiouy]+)*(?:{_CODA}s?)?")
 _HEADING_WORDS = frozenset(
-    "THE OF AND A AN IN ON TO FOR WITH FROM BY IS ARE WAS HIS HER CHAPTER BOOK PART".split()
+    "THE OF AND AN IN ON TO FOR WITH FROM BY IS ARE WAS HIS HER CHAPTER BOOK PART".split()
 )
 _HEADING_REACH = 4
 """Words to look at on each side."""

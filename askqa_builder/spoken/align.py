@@ -51,6 +51,7 @@ def units(text: str) -> tuple[Unit, ...]:
         spoken = clean(_apply(text, start, stop, ours) if ours else written)
         at = last + 1
         _append(made, tuple(written.split()), written, spoken)
+    _drop_last_pause(made, text)
     return tuple(made)
 
 
@@ -120,6 +121,12 @@ def _append(made: list[Unit], tokens: tuple[str, ...], written: str, spoken: str
     if pause and made:
         _pause_after(made, pause)
     made.append(Unit(tokens, spoken))
+
+
+def _drop_last_pause(made: list[Unit], text: str) -> None:
+    """A text that ends with a closing bracket ends without a comma."""
+    if made and made[-1].spoken.endswith(",") and not text.rstrip().endswith(","):
+        made[-1] = Unit(made[-1].written, made[-1].spoken.rstrip(","))
 
 
 def _pause_after(made: list[Unit], stop: str) -> None:

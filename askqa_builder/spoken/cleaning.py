@@ -6,6 +6,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from askqa_builder.spoken import words
+
 _FLATTEN = str.maketrans(
     {
         "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i", "ħ": "h", "ŋ": "ng", "œ": "oe", "Œ": "Oe",
@@ -27,6 +29,9 @@ _TIGHT = re.compile(r"(?<=\w)\((?=\w)(?![a-z]{1,3}\))|(?<=\w\w)\)(?=\w)")
 _NO_SPACE = re.compile(r"(?<=[A-Za-z])([,;:])(?=[A-Za-z])|(?<=[a-z]{2})([.?!])(?=[A-Z])")
 _HANGING = re.compile(r"(?<![^\s])[-–—/'.,;:?!]+(?=\w)|[-–—/]+(?=[\s,.;:?!]|$)")
 _GAP = re.compile(r"\s+(?=[,.;:?!]+(?:\s|$))")
+_DIGITS = re.compile(r"\d+")  # whatever no reader knew
+_UNSAYABLE = re.compile(r"[^\w\s.,;:?!'-]")
+_ALONE = re.compile(r"(?<=\s)[^\w\s]+(?=\s|$)|^[^\w\s]+(?=\s)")
 _ELIDED = frozenset("tis twas em til cause n bout round neath".split())
 
 
@@ -39,10 +44,12 @@ def clean(piece: str) -> str:
         said = _PHONETIC_WORD.sub("", piece)
         said = said if said.isascii() else " ".join(map(_flat, said.split()))
     said = _TIGHT.sub(" ", said).replace("''", "'").translate(_QUOTES)
+    said = _DIGITS.sub(lambda run: f" {words.code(run.group())} ", said)
     said = " ".join(map(_unquoted, said.split()))
     said = _HANGING.sub("", said)
     said = _STOPS.sub(_one_stop, _GAP.sub("", said))
-    return _NO_SPACE.sub(r"\1\2 ", said).strip(" -/")
+    said = _ALONE.sub("", _NO_SPACE.sub(r"\1\2 ", _UNSAYABLE.sub("", said)))
+    return " ".join(said.split()).strip(" -")
 
 
 def _unquoted(word: str) -> str:

@@ -13,19 +13,23 @@ Match = re.Match[str]
 
 ISO_DATE = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?![\w-])")
 TIME = re.compile(
-    r"(\d{1,2}):([0-5]\d)(?::([0-5]\d)(?:\.\d+)?)?(?![\d:])"
+    r"(\d{1,2}):([0-5]\d)(?::(?P<second>[0-5]\d(?:\.\d+)?))?(?![\d:])"
     r"(?P<gap>\s?)(?P<half>[ap]\.m\.|[ap]m\b|[AP]M\b|[AP]\.M\.)?"
 )
 RATIO = re.compile(r"(\d+(?:\.\d+)?)((?::\d+(?:\.\d+)?)+)(?![\d:])")
 TELEPHONE = re.compile(
-    r"(?:\+?\d{1,3}[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[.-]\d{4}(?![\w-])|\d{3}-\d{4}(?![\w-])"
+    r"(?:\+?\d{1,3}[ .-])?\d{3}(?:\) ?|[ .-])\d{3}[.-]\d{4}(?![\w-])|\d{3}-\d{4}(?![\w-])"
+    r"|\+\d{1,3}(?:[ .-]\(?\d{2,4}\)?){2,5}(?![\w-])"
 )
 HYPHENED = re.compile(r"\d+(?:[-–]\d+){2,}(?![\w-])")
 OUT_OF = re.compile(r"(?P<score>\d{1,9}(?:\.\d+)?)/(?P<best>5|10|100)(?![\d/])")
+DECIMAL_COMMA = re.compile(
+    r"(\d{1,3}),(\d{1,2})(?=\s(?:million|billion|trillion|per\s?cent)\b|\s?%)"
+)
 VERSION = re.compile(r"\d+(?:\.\d+){2,}(?!\w)")
 MIXED = re.compile(r"(?P<whole>\d+)[\s-](?P<above>\d{1,2})[/⁄](?P<below>\d{1,2})(?![\d/])")
 VULGAR = re.compile(r"(?P<whole>\d+)?\s?(?P<sign>[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
-SLASHED = re.compile(r"(\d{1,9})[/⁄](\d{1,9})(?:/(\d{1,9}))?(?![\d/])")
+SLASHED = re.compile(r"(\d{1,9})[/⁄](\d{1,9})(?:/(\d{1,9}))?(?:ths?|rds?)?(?![\d/])")
 DIMENSIONS = re.compile(rf"{NUM}(?:\s?[x×]\s?{NUM})+(?![A-Za-z])")
 CITED_PAGES = re.compile(r":(?:pages?\s?|pp?\.\s?)?\d+(?:[-–]\d+)?(?=\s|$)")
 
@@ -46,13 +50,14 @@ def read_iso_date(found: Match) -> list[Edit] | None:
 
 def read_time(found: Match) -> list[Edit] | None:
     """7:30 pm "seven thirty | PM", 19:00 "nineteen hundred", 9:00 "nine o'clock", 14:28:01."""
-    hour, minute, second = int(found[1]), int(found[2]), found[3]
+    hour, minute, second = int(found[1]), int(found[2]), (found["second"] or "").lstrip("0")
     if hour > 24:
         return None
     half, stop = found["half"], found.start("gap")
     said = words.cardinal(hour) if hour or minute else "zero hundred"
     if second:
-        said = f"{said} {_minutes(minute) or 'zero'} and {words.cardinal(int(second))} seconds"
+        name = "second" if second == "1" else "seconds"
+        said = f"{said} {_minutes(minute) or 'zero'} and {words.number(second)} {name}"
     elif minute:
         said += f" {_minutes(minute)}"
     elif not half and hour:
@@ -76,7 +81,9 @@ def read_ratio(found: Match) -> list[Edit] | None:
 def read_telephone(found: Match) -> list[Edit] | None:
     """555-1234: digit by digit, a breath between the groups."""
     groups = re.findall(r"\d+", found.group())
-    return [Edit(found.start(), found.end(), ", ".join(words.digits(group) for group in groups))]
+    said = ", ".join(words.digits(group) for group in groups)
+    plus = "plus " if found.group().startswith("+") else ""
+    return [Edit(found.start(), found.end(), plus + said)]
 
 
 def read_hyphened(found: Match) -> list[Edit] | None:
@@ -90,6 +97,12 @@ def read_hyphened(found: Match) -> list[Edit] | None:
             ", ".join(said) if max(map(len, groups)) > 1 else " ".join(said),
         )
     ]
+
+
+def read_decimal_comma(found: Match) -> list[Edit] | None:
+    """18,2 million, as continental Europe writes it."""
+    said = words.number(f"{found[1]}.{found[2]}")
+    return [Edit(found.start(), found.end(), said)]
 
 
 def read_version(found: Match) -> list[Edit] | None:

@@ -70,25 +70,25 @@ SENTENCE_STARTERS = frozenset(
 
 SPELLED_WELL = frozenset(
     "US USA UK EU UN TV DNA RNA MTV CIA FBI CEO MIT USB USSR BCE OECD ADHD MBA IBM ABC NBA "
-    "FDA GDP CGI IT USD HIV ITV OS NHS USDA DVD UCLA MRI".split()
+    "FDA GDP CGI IT USD HIV OS NHS USDA DVD UCLA MRI".split()
 )
 """Initials with vowels that eSpeak NG spells by itself."""
 
 READ_AS_WORDS = frozenset(
     "ACT AIR ALL AND ANY ARE ARM ART BAD BIG BOY BUT CAN DAY DID DIM END FAR FEW FOR FOX FUN "
-    "GET GIF GOD GUN GUY HAD HAS HER HIM HIS HOT HOW HUD ICE ITS JOB LET LOT MAC MAN MAY MEN "
+    "GET GIF GOD GUN GUY HAD HAS HER HIM HIS HOT HOW HUD ICE JAY ITS JOB LET LOT MAC MAN MAY MEN "
     "MEW MIX MOM NED NEW NOT NOW OFF OLD ONE OUR OUT OWN PAL PET PIN POP PUT RAM RED REN ROM "
     "RUN SAD SAW SAY SEA SEE SET SHE SIX SKY SUN TAP TED TEN THE TOP TOY TWO USE WAR WAS WAV "
-    "WAY WEB WHO WHY WIN YES YET YOU ZIP CAD ASHRAE JPEG MPEG DRAM SWAT AM AN AS BE BY DO GO "
-    "HE IF IN IS ME MY NO OF OH OK ON OR PM SO TO UP WE".split()
+    "WAY WEB WHO WHY WIN YES YET YOU ZIP CAD NASDAQ JPEG MPEG ASHRAE SWAT AM AN AS BE BY DO "
+    "GO HE IF IN IS ME MY NO OF OH OK ON OR PM SO TO UP WE".split()
 )
 """Capitals that are a word, or an acronym said as one, though they are short or look unsayable."""
 
 SAID_OTHERWISE = {"WWI": "World War one", "WWII": "World War two"}
 
 SPELLED_OUT = frozenset(
-    "AAAS ACLU AICTE AIFF ASPCA CDOS CIBSE CNAA CNRS ECHR IALD ICTR ICTY IEEE IESNA IETF IUCN "
-    "NAACP NCAA OSCE OFHEO PLAAF USAF USMC USPTO WCAA YMCA YWCA".split()
+    "AAAS ACLU AICTE AIFF ASPCA CDOS CIBSE CNAA CNRS ECHR IALD ICTR ICTY IEEE IESNA IETF IHDI IUCN "
+    "NAACP NCAA NYSE OSCE OFHEO PLAAF USAF USMC USPTO WCAA YMCA YWCA".split()
 )
 """Four capitals or more that look like a word and are none."""
 
@@ -246,7 +246,7 @@ SYMBOLS = {
     "§": "section",
     "°": "degrees", "♯": "sharp", "♭": "flat", "→": "to", "€": "euros", "£": "pounds",
     "¢": "cents", "$": "dollars", "¥": "yen", "№": "number", "≤": "at most", "≥": "at least",
-    "<": "less than", ">": "more than",
+    "<": "less than", ">": "more than", "^": "to the power of", "²": "squared", "³": "cubed",
 }  # fmt: skip
 
 SLASHED = {

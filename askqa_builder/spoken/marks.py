@@ -40,7 +40,7 @@ SHORT_DASH = re.compile(r"[–‑]")
 SIGN = re.compile(r"(?P<sign>[-−–]|[+±~≈<>]\s?)(?=(?:[A-Z]{1,3})?[$£€]?\.?\d)")
 ELLIPSIS = re.compile(r"\s?(?:\.\s?\.\s?\.\.?|…)")
 SLASH = re.compile(r"(?P<left>[A-Za-z.]*)/(?P<right>[A-Za-z]*)")
-HASH = re.compile(r"#(?=\s?\d)")
+HASH = re.compile(r"#(?P<after>\s?\d|[A-Za-z])?")
 DOMAIN_END = (
     "(?:com|org|net|edu|gov|uk|co|ac|tv|fm|io|ru|de|fr|jp|tj|cn|ca|au|eu|info|biz|txt|html|pdf|zip)"
 )
@@ -175,8 +175,12 @@ def read_slash(found: Match) -> list[Edit] | None:
 
 
 def read_hash(found: Match) -> list[Edit] | None:
-    """#1."""
-    return [Edit(found.start(), found.end(), "number ")]
+    """#1, C#, #metoo."""
+    text, after = found.string, found["after"] or ""
+    said = "number " if after.strip().isdigit() else "hashtag " if after else " "
+    if not after and text[found.start() - 1 : found.start()] in tuple("ABCDEFG"):
+        said = " sharp"
+    return [Edit(found.start(), found.start() + 1, said)]
 
 
 def read_domain(found: Match) -> list[Edit] | None:
@@ -196,7 +200,7 @@ def read_symbol(found: Match) -> list[Edit] | None:
         return [Edit(found.start(), found.end() + 4, " and ")]
     if before == "A" and sign in "+−":
         return [Edit(found.start(), found.end(), "-plus" if sign == "+" else "-minus")]
-    if sign == "$" and (before.isalpha() or after.isalpha()):  # Ma$e
+    if sign == "$" and after.isalpha():  # Ma$e
         return [Edit(found.start(), found.end(), "s")]
     return [Edit(found.start(), found.end(), f" {SYMBOLS[sign]} ")]
 

@@ -41,6 +41,7 @@ _MEASURE_STOP = frozenset(
     "worth more less or annually total in would will can could may might must so not".split()
 )
 _POWERS = {"2": "square", "²": "square", "3": "cubic", "³": "cubic"}
+_RAISED = {"2": "squared", "²": "squared", "3": "cubed", "³": "cubed"}
 _WINDS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _HEAT = {"C": "Celsius", "F": "Fahrenheit", "K": "Kelvin"}
 
@@ -95,7 +96,8 @@ def read_unit_alone(found: Match) -> list[Edit] | None:
 
 def read_unit_per(found: Match) -> list[Edit] | None:
     """$15,887/m²."""
-    if not (found["root"] or found.string[found.start() - 1 : found.start()].isdigit()):
+    before = found.string[found.start() - 1 : found.start()]
+    if not (found["root"] or before.isdigit() or before in CURRENCIES):
         return None
     return [Edit(found.start(), found.end(), f" per {_sized(found['by'], found['root'], False)}")]
 
@@ -146,8 +148,9 @@ def _cash(amount: str, one: str, many: str, coin: str, coins: str) -> str:
     return f"{said} and {small}" if pieces < 10 else f"{said} {words.cardinal(pieces)}"
 
 
-def degrees(tail: Match, amount: str) -> str:
-    said = "degree" if amount == "1" else "degrees"
+def degrees(tail: Match, many: bool) -> str:
+    """What follows the number in 5 °C, 41°42′N."""
+    said = "degrees" if many else "degree"
     if tail["scale"]:
         return f"{said} {_HEAT[tail['scale']]}"
     if tail["minutes"]:
@@ -168,4 +171,6 @@ def unit(tail: Match, many: bool) -> str:
 
 def _sized(unit: str, power: str | None, many: bool) -> str:
     name = UNITS[re.sub(r"\.?\s", " ", unit).replace("µ", "μ")][many]
-    return f"{_POWERS[power]} {name}" if power else name
+    if not power:
+        return name
+    return f"{name} {_RAISED[power]}" if unit == "s" else f"{_POWERS[power]} {name}"

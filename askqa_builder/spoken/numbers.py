@@ -56,6 +56,7 @@ _TAIL = re.compile(
     """,
     re.VERBOSE,
 )
+_JOINT = re.compile(r"[-–](?=['’]?\d)")
 _INCHES = re.compile(
     r"\)|/| ?[;×x]|,|\.(?:\s|$)| (?:of|thick|long|wide|tall|high|deep|in diameter)\b|$"
 )
@@ -71,6 +72,7 @@ _ERAS = {"BC": "BC", "BCE": "BCE", "CE": "C-E", "AD": "A-D"}
 _HYPHENED = frozenset(
     {"mile", "foot", "acre", "mete", "year", "page", "seat", "poun", "hour", "tonn"}
 )
+_STATE = re.compile(r"[A-Z]{2}")
 _LATER_THAN = re.compile(r"\b(?:earlier|later|before|after)\sthan\s$")
 
 
@@ -94,7 +96,8 @@ def read_number(found: Match) -> list[Edit] | None:
     low_said, high_said = _say(kind, text, start, place, low, high)
     edits = [Edit(start, stop, low_said)]
     if span:
-        joint = " and " if word_before(text, start) == "between" else " to "
+        between = word_before(text, start) == "between"
+        joint = " " if low == high else " and " if between else " to "  # 50-50
         edits.append(Edit(stop, span.end("dash"), joint))
         edits.append(Edit(span.start("high"), place, high_said))
     if tail and kind in ("ordinal", "plural"):
@@ -107,12 +110,10 @@ def read_number(found: Match) -> list[Edit] | None:
             )
     elif tail and kind:
         edits += _read_tail(kind, tail, text, start, high or low)
+    dash = _JOINT.match(text, edits[-1].end) if kind else None
+    if dash:  # 1960s-70s, 6am-9pm
+        edits.append(Edit(dash.start(), dash.end(), " to "))
     return edits
-
-
-def read_bare_number(found: Match) -> list[Edit] | None:
-    """The last resort: no digit is ever left to the engine."""
-    return [Edit(found.start(), found.end(), f" {words.number(found.group())} ")]
 
 
 def read_era_first(found: Match) -> list[Edit] | None:
@@ -131,29 +132,20 @@ def _kind(tail: Match | None, text: str, start: int, low: str) -> str:
     """Which alternative of `_TAIL` really applies; "" if none."""
     if tail is None or not tail.group().strip():
         return ""
-    kind = next(
-        name
-        for name in ("ordinal", "plural", "percent", "degree", "era", "clock", "unit", "plus", "bn")
-        if tail[name] is not None
-    )
-    whole = low.isdigit()
-    if kind in ("ordinal", "era", "clock") and not whole and "," not in low:
+    kind = tail.lastgroup or ""
+    if kind in ("ordinal", "era") and not low.replace(",", "").isdigit():
         return ""
-    if kind == "clock" and (
-        int(low) > 24 or (tail.group() == " am" and word_before(text, start) in ("", "I"))
-    ):
+    if kind == "clock" and not (low.isdigit() and int(low) <= 24):
         return ""
-    if kind == "unit":
-        what = tail["what"] or ""
-        if what in UNITS_ONLY_IN_COMPOUNDS and not tail["per"]:
+    if kind == "clock" and tail.group() == " am" and word_before(text, start) in ("", "I"):
+        return ""
+    if kind == "unit" and not tail["per"]:
+        what = tail["what"]
+        if not what or what in UNITS_ONLY_IN_COMPOUNDS:
             return ""
-        if not what and not (tail["per"] and tail["by"]):
+        if what == "K" and not tail.group()[0].isspace():  # a 10K race
             return ""
-        if (
-            what == "in"
-            and not tail["per"]
-            and (_looks_like_year(low) or not _INCHES.match(text, tail.end()))
-        ):
+        if what == "in" and (_looks_like_year(low) or not _INCHES.match(text, tail.end())):
             return ""
     return kind
 
@@ -179,7 +171,7 @@ def _read_tail(kind: str, tail: Match, text: str, start: int, amount: str) -> li
         if body.endswith(".") and ends_sentence(text, end, any_capital=True):
             end -= 1
     elif kind == "degree":
-        said = degrees(tail, amount)
+        said = degrees(tail, amount != "1" and not is_attributive(text, start, end))
     else:
         many = amount != "1" and not is_attributive(text, start, end)
         said = unit(tail, many)
@@ -208,8 +200,6 @@ def _say(kind: str, text: str, start: int, stop: int, low: str, high: str) -> tu
     if high:
         if _looks_like_year(low) and high.isdigit():
             return words.year(int(low)), words.year(_second_year(low, high))
-        if low == high and "-" in text[start:stop]:
-            pass
         return words.number(low), words.number(high)
     if _is_year(text, start, stop, low):
         return words.year(int(low)), ""
@@ -218,6 +208,8 @@ def _say(kind: str, text: str, start: int, stop: int, low: str, high: str) -> tu
         word_before(text, start) in NUMBERED or (glued.endswith("-") and glued[-2:-1].isupper())
     ):
         return words.code(low), ""
+    if len(low) == 5 and low.isdigit() and _STATE.fullmatch(word_before(text, start)):
+        return words.digits(low), ""  # New York, NY 10021
     return words.number(low), ""
 
 

@@ -86,7 +86,7 @@ def _style(text: str, start: int, stop: int, what: str) -> str | None:
         return None if what in NO_NUMERAL else "cardinal"
     title = word_before(text, text.rfind(before, 0, start)) if before else ""
     if head in REGNAL and before[-1:].isalpha():
-        return "regnal"
+        return "regnal" if (head, what) != ("Malcolm", "X") else None
     if is_capitalised(before) and (title in RULERS or before in RULERS) and before[-1:].isalpha():
         return "regnal" if before not in RULERS else None
     if len(what) < 2 or set(what) - set("IVX") or what in NO_NUMERAL:

@@ -25,7 +25,7 @@ _TRIGGER = re.compile(
     | (?P<figure>(?<![A-Za-z\d])(?:\d | \.(?=\d) | ['’‘](?=\d\d)) | [½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])
     | (?P<mark>\[ | \s?[\u200b-\u200f]*(?:[—―]|--) | [-–−‑](?=\s)
         | (?<![^\s(\[\"“])[-−–](?=[$£€]?\.?\d) | [–‑] | \s?\.\s?\.\s?\. | …
-        | [&@+=±−~≈×÷%‰§°♯♭→€£¢$¥₹₩№≤≥<>\#/:{marks.OTHER_SCRIPTS}])
+        | [&@+=±−~≈×÷%‰§°♯♭→€£¢$¥₹₩№≤≥<>^²³\#/:{marks.OTHER_SCRIPTS}])
     """,
     re.VERBOSE,
 )
@@ -64,19 +64,20 @@ _READERS: dict[str, tuple[tuple[re.Pattern[str], Reader], ...]] = {
         (figures.SLASHED, figures.read_slashed),
         (figures.DIMENSIONS, figures.read_dimensions),
         (figures.HYPHENED, figures.read_hyphened),
+        (figures.DECIMAL_COMMA, figures.read_decimal_comma),
         (figures.VERSION, figures.read_version),
         (numbers.ELIDED_CENTURY, numbers.read_elided_century),
         (measures.FEET_AND_INCHES, measures.read_feet_and_inches),
         (measures.TRAILING_MONEY, measures.read_trailing_money),
         (numbers.NUMBER, numbers.read_number),
         (acronyms.CODE, acronyms.read_code),
-        (numbers.NUMBER, numbers.read_bare_number),
     ),
     "mark": (
         (marks.BRACKET, marks.read_bracket),
         (marks.PHONETIC, marks.read_phonetic),
         (marks.FOREIGN, marks.read_foreign),
         (marks.GREEK_WORD, marks.read_greek),
+        (figures.TELEPHONE, figures.read_telephone),
         (marks.SIGN, marks.read_sign),
         (measures.MONEY, measures.read_money),
         (figures.CITED_PAGES, figures.read_cited_pages),

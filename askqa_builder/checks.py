@@ -22,7 +22,7 @@ from askqa_builder.schema import Dialogue, Reading, Turn
 from askqa_builder.segment import CHARS_PER_S, MAX_CLIP_S
 from askqa_builder.writers.grammar import word_classes
 
-VERSION = 1
+VERSION = 2
 """Raise it whenever a dialogue would be judged otherwise: builds are then checked anew."""
 
 _MOST_CHARS_PER_MARK = 12

@@ -8,7 +8,7 @@ from itertools import pairwise
 MAX_CLIP_S = 30.0
 """Whisper-style encoders silently cut audio here, so no clip may be longer."""
 
-CHARS_PER_S = 12.0
+CHARS_PER_S = 11.0
 """A careful reading speed, in characters of the spoken form a second: the slowest speaker of the
 embedded bank at the slowest rate that is cast still reads faster (a test says so)."""
 

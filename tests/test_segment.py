@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askqa_builder.segment import segments, sentences
+from askqa_builder.schema import Speaker
+from askqa_builder.segment import CHARS_PER_S, segments, sentences
+from askqa_builder.voices import open_voices
 
 
 def test_abbreviations_and_initials_do_not_end_a_sentence() -> None:
@@ -41,3 +45,17 @@ def test_a_long_sentence_is_cut_at_clauses_then_at_words() -> None:
 @given(st.text(alphabet="ab .,;!?\n\"'DrA1", max_size=400), st.integers(10, 120))
 def test_no_word_is_lost(text: str, limit: int) -> None:
     assert " ".join(segments(text, limit)).split() == text.split()
+
+
+def test_the_slowest_speaker_reads_faster_than_is_reckoned_with() -> None:
+    text = (
+        "The ferry leaves the northern harbour every morning, and the crew drinks its coffee on "
+        "the upper deck while the islands come into sight one after the other. On the way back "
+        "they count the seals on the rocks, write the number into an old book, and argue about it."
+    )
+    with closing(open_voices("espeak")) as engine:
+        for voice in engine.voices():
+            slowest = Speaker(id=voice.id, engine="espeak", rate=voice.rate_range[0])
+            speech = engine.speak(text, slowest)
+            seconds = len(speech.samples) / speech.sample_rate_hz
+            assert len(text) / seconds > CHARS_PER_S, voice.id

@@ -228,7 +228,8 @@ class OpenAIServer:
     def _call(self, path: str, body: dict[str, Any], **more: Any) -> tuple[Call, Act]:
         call = Call(len(self.calls), path, body, **more)
         self.calls.append(call)
-        shape = (body.get("response_format") or {}).get("type") if isinstance(body, dict) else None
+        asked = body.get("response_format") if isinstance(body, dict) else None
+        shape = asked.get("type") if isinstance(asked, dict) else None  # a form has it as a word
         if shape in self.rejects:
             return call, fail(400, f"'response_format' of type '{shape}' is not supported")
         return call, self.script(call)

@@ -1,0 +1,96 @@
+"""Endpoints for responders: opened once, used from one batch to the next, closed at the end.
+
+The LLM room is asynchronous and a responder is not, so that each has an event loop of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from askqa_builder.errors import EvaluationError, RequestError
+from askqa_builder.llm.cache import ReplyCache
+from askqa_builder.llm.endpoint import Endpoint, Limits
+from askqa_builder.llm.prices import Budget, load_prices
+from askqa_builder.store import storage_errors
+
+T = TypeVar("T")
+
+
+class Room:
+    """Endpoints that share a cache, a budget and limits. Leave it by `with` or `close`.
+
+    Raises SettingsError for an address or a price table that cannot be used.
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        limits: Limits | None = None,
+        budget_usd: float | None = None,
+        prices: Path | None = None,
+    ) -> None:
+        """`cache` is the file of paid replies, `prices` a table laid over the one shipped."""
+        self._limits = limits
+        self._prices = load_prices(prices)
+        with storage_errors(cache.parent):
+            cache.parent.mkdir(parents=True, exist_ok=True)
+        self._cache = ReplyCache(cache)
+        self._budget = Budget(budget_usd, spent_usd=self._cache.spent_usd())
+        self._runner = asyncio.Runner()
+        self._open = AsyncExitStack()
+
+    def endpoint(self, base_url: str | None = None) -> Endpoint:
+        """Open the endpoint at this address; None: OPENAI_BASE_URL, else OpenAI's own."""
+        endpoint = Endpoint(
+            self._cache,
+            base_url=base_url,
+            limits=self._limits,
+            prices=self._prices,
+            budget=self._budget,
+        )
+
+        async def enter() -> None:
+            await self._open.enter_async_context(endpoint)
+
+        self._runner.run(enter())
+        return endpoint
+
+    def each(self, work: Callable[[T], Awaitable[str]], on: Sequence[T]) -> list[str | Exception]:
+        """Do the work on all at the same time: its result, or why this one has none.
+
+        Raises EndpointError where the endpoint is of no use at all.
+        """
+
+        async def gathered() -> list[str | BaseException]:
+            return await asyncio.gather(*map(work, on), return_exceptions=True)
+
+        results: list[str | Exception] = []
+        for result in self._runner.run(gathered()):
+            if isinstance(result, str | RequestError | EvaluationError):
+                results.append(result)
+            else:
+                raise result
+        return results
+
+    def close(self) -> None:
+        """Wait for replies under way, which are being paid for, and store them."""
+        self._runner.run(self._open.aclose())
+        self._runner.close()
+        self._cache.close()
+
+    def __enter__(self) -> Room:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

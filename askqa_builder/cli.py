@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import typer
 
-from askqa_builder.commands import llm, making, publishing
+from askqa_builder.commands import llm, making, measuring, publishing, voices
 from askqa_builder.errors import AskqaError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         "askqa-build estimate --source text:DIR --model NAME --count 1000 --out build",
     ),
     ("Make a data set", making.check, "askqa-build check dialogues.jsonl"),
+    ("Make a data set", voices.voices, "askqa-build voices coqui:models/vctk --sample samples"),
     ("Make a data set", making.synthesize, "askqa-build synthesize build"),
     ("Make a data set", making.release, "askqa-build release build --version 1.0.0"),
     ("Publish and use it", publishing.push, "askqa-build push build --repo NAME/SET"),
@@ -43,6 +44,12 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         publishing.export,
         "askqa-build export build/release --to nemo --out nemo",
     ),
+    (
+        "Learn from it",
+        measuring.evaluate,
+        "askqa-build evaluate build/release --model oracle-text --out results",
+    ),
+    ("Learn from it", measuring.compare, "askqa-build compare one two --data build/release"),
 )
 """Panel of the help, command, example."""
 

@@ -79,6 +79,25 @@ def llm_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield advance
 
 
+@contextmanager
+def item_progress(label: str, quiet: bool) -> Iterator[Callable[[object], None]]:
+    """A counter of items; silent with `quiet`, and where stderr is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda item: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}: {task.completed:,}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda item: bar.update(task, advance=1)
+
+
 def print_counts(title: str, counts: Mapping[str, int]) -> None:
     """What went in, what was accepted, and why the rest was not."""
     from rich.console import Console

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import JsonValue
 
 from askqa_builder.audio import decode
 from askqa_builder.clips import make_clip
+from askqa_builder.config import SynthesizeSettings
 from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate.items import Item, read_items
 from askqa_builder.evaluate.responders import Responder
@@ -23,15 +23,19 @@ from askqa_builder.evaluate.variants import Variant
 from askqa_builder.release.folder import read_manifest
 from askqa_builder.release.index import read_index
 from askqa_builder.release.stream import stream_columns
-from askqa_builder.schema import Speaker
 from askqa_builder.store import digest, read_records, write_text
 from askqa_builder.synthesize import engine_of
+from askqa_builder.voices import Voices
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+Device = Literal["auto", "cpu", "cuda"]
+
 SCORES = "scores.json"
+MEASURED = "measured.json"
+"""In a variant's folder: what was measured on each utterance of the user, by item."""
 
 
 def evaluate(
@@ -52,7 +56,8 @@ def evaluate(
     Each variant is run in a folder of its own and compared, item by item, with the clean run.
     Raises EvaluationError before the run if the split is missing or if replies cannot be spoken.
     """
-    check_voices(release, split)
+    replies = Replies(out / "cache")
+    replies.check(release, split)
     manifest = read_manifest(release)
     settings = RunSettings(
         data=f"{manifest.name} {manifest.version}",
@@ -73,7 +78,13 @@ def evaluate(
             yield item
 
     clean = predict(
-        responder, noted(), out, settings, speak=speak, batch_size=batch_size, progress=progress
+        responder,
+        noted(),
+        out,
+        settings,
+        speak=replies.speak,
+        batch_size=batch_size,
+        progress=progress,
     )
     if len(asked) < len(clean):  # the run was complete already: nothing was read
         asked = [Asked.of(item) for item in items()]
@@ -85,7 +96,7 @@ def evaluate(
             variant.change(items()),
             out / "variants" / variant.name,
             settings.model_copy(update={"variant": variant.name}),
-            speak=speak,
+            speak=replies.speak,
             batch_size=batch_size,
             progress=progress,
         )
@@ -93,6 +104,9 @@ def evaluate(
             name: asdict(change)
             for name, change in compared(asked, clean, changed, resamples=resamples).items()
         }
+        if variant.measured:
+            folder = out / "variants" / variant.name
+            write_text(folder / MEASURED, json.dumps(variant.measured, indent=1))
     write_text(out / SCORES, json.dumps(content, indent=1))
     from askqa_builder.evaluate.report import write_report
 
@@ -127,6 +141,20 @@ def compare(one: Path, two: Path, release: Path, *, resamples: int = 1000) -> di
     }
 
 
+def split_of_results(folder: Path) -> str:
+    """The split that finished results are of. Raises EvaluationError if there are none."""
+    return _finished(folder)[0].split
+
+
+def device_of(name: str) -> Device:
+    """Check a device's name. Raises EvaluationError naming those that exist."""
+    for known in get_args(Device):
+        if name == known:
+            device: Device = known
+            return device
+    raise EvaluationError(f"--device {name!r}: expected one of {list(get_args(Device))}")
+
+
 def _finished(folder: Path) -> tuple[RunSettings, list[Prediction]]:
     if not (folder / PREDICTIONS).is_file():
         raise EvaluationError(f"{folder}: no finished results; run askqa-build evaluate")
@@ -142,36 +170,39 @@ def data_digest(release: Path, split: str, limit: int | None) -> str:
     return digest(limit, *rows)
 
 
-def check_voices(release: Path, split: str) -> None:
-    """Start every engine that users of the split speak with, and look for their voices.
+class Replies:
+    """Speaks the simulated user's replies, in the voices and by the engines of the data."""
 
-    Raises VoiceError, MissingExtraError or EvaluationError: before a run, not in its middle.
-    """
-    speakers = {
-        (voice["engine"], voice["model"], voice["speaker"])
-        for part, row in stream_columns(release, ["voices"])
-        if part == split and (voice := row["voices"]["user"])
-    }
-    for engine, model, speaker in sorted(speakers):
-        offered = {voice.id for voice in engine_of(_spec(engine, model)).voices()}
-        if speaker not in offered:
-            raise EvaluationError(
-                f"{release}: the user's voice {speaker!r} is not among those of {engine} here, so "
-                "replies cannot be spoken; install the version that the release was made with"
-            )
+    def __init__(self, cache: Path) -> None:
+        """`cache` is a folder for what speech endpoints were paid for."""
+        self._cache = cache
+        self._spoken: dict[tuple[str, str], bytes] = {}
 
+    def check(self, release: Path, split: str) -> None:
+        """Start every engine that users of the split speak with, and look for their voices.
 
-def _spec(engine: str, model: str) -> str:
-    return f"{engine}:{model}" if model else engine
+        Raises VoiceError, MissingExtraError or EvaluationError: before a run, not in its middle.
+        """
+        speakers = {
+            (voice["engine"], voice["model"], voice["speaker"])
+            for part, row in stream_columns(release, ["voices"])
+            if part == split and (voice := row["voices"]["user"])
+        }
+        for engine, model, speaker in sorted(speakers):
+            if speaker not in {voice.id for voice in self._engine(engine, model).voices()}:
+                raise EvaluationError(
+                    f"{release}: the user's voice {speaker!r} is not among those of {engine} here, "
+                    "so replies cannot be spoken; install the version that the release names"
+                )
 
+    def speak(self, item: Item, text: str) -> tuple[npt.NDArray[np.float32], int]:
+        """A reply in the voice of the item's user, made like every clip of the set."""
+        key = (text, item.user.model_dump_json())
+        if key not in self._spoken:
+            engine = self._engine(item.user.engine, item.user.model)
+            _, self._spoken[key] = make_clip(engine, text, item.user)
+        return decode(self._spoken[key])
 
-def speak(item: Item, text: str) -> tuple[npt.NDArray[np.float32], int]:
-    """A reply as sound, in the voice of the item's user, made like every clip of the set."""
-    return _spoken(text, item.user.model_dump_json())
-
-
-@lru_cache(maxsize=4096)
-def _spoken(text: str, speaker: str) -> tuple[npt.NDArray[np.float32], int]:
-    voice = Speaker.model_validate_json(speaker)
-    _, flac = make_clip(engine_of(_spec(voice.engine, voice.model)), text, voice)
-    return decode(flac)
+    def _engine(self, engine: str, model: str) -> Voices:
+        spec = f"{engine}:{model}" if model else engine
+        return engine_of(spec, SynthesizeSettings(), self._cache)

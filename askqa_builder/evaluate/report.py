@@ -87,7 +87,7 @@ def _slices_plot(slices: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     rows = [
         (f"{dimension}: {value}", by_metric["goal_completion"])
         for dimension, values in slices.items()
-        if 1 < len(values) <= 12
+        if dimension != "speaker" and 1 < len(values) <= 12
         for value, by_metric in values.items()
         if by_metric["goal_completion"]["value"] is not None
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 
 from askqa_builder.evaluate.items import Item
@@ -18,6 +18,8 @@ class Variant:
 
     name: str
     change: Callable[[Iterable[Item]], Iterator[Item]]
+    measured: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    """By item id, for each utterance of the user: what was measured on the changed sound."""
 
 
 def silenced(items: Iterable[Item]) -> Iterator[Item]:
@@ -75,14 +77,36 @@ def _silent(sound: Sound) -> Sound:
     return Sound(sound.samples * 0, sound.sample_rate_hz)
 
 
-def with_user_sound(item: Item, change: Callable[[Sound], Sound]) -> Item:
-    """The item with every utterance of the user changed, the narration left as it is."""
-    turns = tuple(
-        replace(turn, sound=change(turn.sound)) if turn.speaker == "user" and turn.sound else turn
-        for turn in item.conversation.turns
-    )
-    return replace(item, conversation=replace(item.conversation, turns=turns))
-
-
 PROBES = (Variant(SILENCED, silenced), Variant(SWAPPED, swapped))
 """Does it listen? A model that scores as well on these does not."""
+
+
+def perturbed(spec: str, seed: int = 0) -> Variant:
+    """The user's utterances, and the replies that follow, under a condition such as `noise=10`.
+
+    Raises SettingsError for an unknown condition, MissingExtraError if it cannot be made here.
+    """
+    from askqa_builder.perturb import given, parse
+
+    condition = parse(spec)
+    condition.check_installed()
+    measured: dict[str, list[dict[str, float]]] = {}
+
+    def change(items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            record_seed = f"{seed}:{item.id}"
+            measured[item.id] = []
+            turns = list(item.conversation.turns)
+            for index, turn in enumerate(turns):
+                if turn.speaker == "user" and turn.sound is not None:
+                    rate = turn.sound.sample_rate_hz
+                    samples, seen = condition.apply(turn.sound.samples, rate, record_seed)
+                    measured[item.id].append(seen)
+                    turns[index] = replace(turn, sound=Sound(samples, rate))
+            yield replace(
+                item,
+                conversation=replace(item.conversation, turns=tuple(turns)),
+                user=given(item.user, condition, record_seed),
+            )
+
+    return Variant(str(condition), change, measured)

@@ -1,7 +1,8 @@
-"""A release by folder or by Hub id: the parts that a comparison needs."""
+"""A release by folder or by Hub id, or the parts of it that are needed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from askqa_builder.errors import ReleaseError
@@ -9,8 +10,10 @@ from askqa_builder.errors import ReleaseError
 _NEEDED = ("manifest.json", "CHANGELOG.md", "index/*")
 
 
-def release_folder(spec: str) -> Path:
-    """The folder of a release; for a Hub id NAME/SET[@REVISION], a copy without its data.
+def release_folder(spec: str, *, splits: Sequence[str] = ()) -> Path:
+    """The folder of a release; for a Hub id NAME/SET[@REVISION], a copy.
+
+    The copy holds manifest, changelog and index, and the dialogues of the `splits` named.
 
     Raises ReleaseError if there is no such release.
     """
@@ -23,7 +26,10 @@ def release_folder(spec: str) -> Path:
     repo, _, revision = spec.partition("@")
     try:
         folder = snapshot_download(
-            repo, repo_type="dataset", revision=revision or None, allow_patterns=list(_NEEDED)
+            repo,
+            repo_type="dataset",
+            revision=revision or None,
+            allow_patterns=[*_NEEDED, *(f"dialogues/{split}-*" for split in splits)],
         )
     except HFValidationError as error:
         raise ReleaseError(

@@ -171,7 +171,7 @@ def good_reply(call: Call) -> dict[str, Any]:
     if schema == "Solution":
         return {"answers": solve(topics, material(prompt, "talk").splitlines())}
     idea = json.loads(material(prompt, "idea") or material(prompt, "dialogue"))
-    topic = next(topic for topic in topics if topic.asked == idea["question"])
+    topic = next(topic for topic in topics if topic.asked in idea["question"])
     wanted = re.search(r"(\d) earlier exchange", prompt)
     others = [t for t in topics if t.kind == "clear" and t is not topic]
     earlier = [

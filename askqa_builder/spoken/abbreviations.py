@@ -18,6 +18,7 @@ from askqa_builder.spoken.lexicon import (
     BEFORE_NUMBER,
     DOTTED,
     MONTHS,
+    NUMBERED_WITHOUT_DOT,
     SENTENCE_STARTERS,
     TITLES,
     TITLES_THAT_NEED_A_DOT,
@@ -37,7 +38,7 @@ DOTTED_CAPITALS = re.compile(r"(?:[A-Z]\.){2,}(?:[A-Z](?!\w))?|[A-Z]\.[A-Z](?!\w
 INITIAL = re.compile(r"(?P<letter>[A-Z])\.(?!\w)")
 LETTER_AND_NUMBER = re.compile(r"[A-Z]\.(?=\d)")
 
-_NUMBER_AHEAD = re.compile(r"\s?(?:(?:AD|A\.D\.)\s)?\d")
+_NUMBER_AHEAD = re.compile(r"\s{0,2}(?:(?:AD|A\.D\.)\s)?\d")
 _AFTER_NAME = frozenset({"St", "Dr", "Co", "Rd"})
 _NEVER_LAST = frozenset("approx vs viz cf esp incl".split())
 _STREETS = frozenset("Wall Main Fleet High Bond Canal Broad Bourbon State Market Union".split())
@@ -51,7 +52,7 @@ def read_abbreviation(found: Match) -> list[Edit] | None:
     next_char = text[stop : stop + 1]
     after = text[stop : stop + 3].lstrip()[:1]
     numbered = _NUMBER_AHEAD.match(text, stop) or numeral_follows(text, stop)
-    if what in BEFORE_NUMBER and dot and numbered:
+    if what in BEFORE_NUMBER and numbered and (dot or what in NUMBERED_WITHOUT_DOT):
         gap = "" if next_char.isspace() else " "
         return [Edit(start, stop, BEFORE_NUMBER[what] + gap)]
     if _is_title(what, dot, before) and (
@@ -63,7 +64,7 @@ def read_abbreviation(found: Match) -> list[Edit] | None:
         return [Edit(start, stop - ends_sentence(text, stop), MONTHS[what])]
     if what not in ABBREVIATIONS or not (dot or what in ABBREVIATIONS_WITHOUT_DOT):
         return None
-    if what in _AFTER_NAME and not is_capitalised(before):
+    if what in _AFTER_NAME and not (is_capitalised(before) or before[:1].isdigit()):
         return None
     if dot and what not in _NEVER_LAST and ends_sentence(text, stop, what in ("etc", "al")):
         stop -= 1

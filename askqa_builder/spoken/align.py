@@ -6,9 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from askqa_builder.spoken.cleaning import clean
 from askqa_builder.spoken.context import Edit
-from askqa_builder.spoken.scan import edits
 
 _TOKEN = re.compile(r"\S+")
 _STOPS = ".,;:?!"
@@ -26,6 +24,10 @@ class Unit:
 
 def units(text: str) -> tuple[Unit, ...]:
     """Cut `text` into units. Every spoken token has a letter (no token is punctuation alone)."""
+    # a tenth of a second of patterns to compile: not for `askqa-build --help`
+    from askqa_builder.spoken.cleaning import clean
+    from askqa_builder.spoken.scan import edits
+
     made: list[Unit] = []
     todo = edits(text)
     index, count = 0, len(todo)

@@ -38,7 +38,7 @@ ABBREVIATIONS = {
     "approximately", "etc": "et cetera", "vs": "versus", "viz": "namely", "Skt": "Sanskrit",
     "esp": "especially", "incl": "including", "lit": "literally", "cf": "compare",
     "spp": "species", "resp": "respectively", "Esq": "Esquire", "Capt": "Captain",
-    "Sgt": "Sergeant", "Prof": "Professor", "al": "al",
+    "Sgt": "Sergeant", "Prof": "Professor", "al": "al", "est": "estimate",
 }  # fmt: skip
 """With the dot."""
 
@@ -54,6 +54,8 @@ BEFORE_NUMBER = {
     "approx": "approximately", "Ser": "series",
 }  # fmt: skip
 """With the dot, before a number."""
+
+NUMBERED_WITHOUT_DOT = frozenset({"Op", "Opp", "Vol", "vol"})
 
 DOTTED = {
     "e.g.": "for example", "i.e.": "that is", "a.k.a.": "also known as", "p.a.": "a year",

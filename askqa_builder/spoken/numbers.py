@@ -261,8 +261,8 @@ def _is_year(text: str, start: int, stop: int, low: str) -> bool:
             or before[-1].isdigit()
             or (is_capitalised(before) and cue not in QUANTITY_BEFORE)
         )
-    if before in QUANTITY_BEFORE:
-        return before == "than" and _LATER_THAN.search(text[max(0, start - 16) : start]) is not None
+    if before.lower() in QUANTITY_BEFORE:
+        return before.lower() == "than" and _LATER_THAN.search(text[max(0, start - 16) : start]) is not None
     return True
 
 

@@ -262,7 +262,10 @@ def _is_year(text: str, start: int, stop: int, low: str) -> bool:
             or (is_capitalised(before) and cue not in QUANTITY_BEFORE)
         )
     if before.lower() in QUANTITY_BEFORE:
-        return before.lower() == "than" and _LATER_THAN.search(text[max(0, start - 16) : start]) is not None
+        return (
+            before.lower() == "than"
+            and _LATER_THAN.search(text[max(0, start - 16) : start]) is not None
+        )
     return True
 
 

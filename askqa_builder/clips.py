@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -15,7 +16,7 @@ from askqa_builder import audio, spoken
 from askqa_builder.errors import RefusedTextError
 from askqa_builder.schema import Clip, Speaker, Word
 from askqa_builder.store import digest
-from askqa_builder.voices import Voices
+from askqa_builder.voices import Speech, Voices
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,20 +41,45 @@ def clip_key(text: str, speaker: Speaker) -> str:
     return digest("clip", VERSION, text, spoken.spoken_form(text), speaker.model_dump(mode="json"))
 
 
+@dataclass(frozen=True)
+class Script:
+    """A written text and how it is read aloud."""
+
+    text: str
+    units: tuple[spoken.Unit, ...]
+
+    @property
+    def spoken_text(self) -> str:
+        return " ".join(unit.spoken for unit in self.units if unit.spoken)
+
+
+def read_script(text: str) -> Script:
+    """Turn a text into what is read aloud. Raises ClipFault when it cannot be."""
+    reason = spoken.unspeakable(text)
+    if reason is not None:
+        raise ClipFault("not_speakable", f"{reason}: {text[:80]!r}")
+    return Script(text, spoken.units(text))
+
+
 def make_clip(engine: Voices, text: str, speaker: Speaker) -> tuple[Clip, bytes]:
     """Say `text`; returns the clip and its FLAC bytes (16 kHz, mono, 16 bit).
 
     Raises ClipFault when the text cannot be spoken or the sound is not plausible for it.
     """
-    reason = spoken.unspeakable(text)
-    if reason is not None:
-        raise ClipFault("not_speakable", f"{reason}: {text[:80]!r}")
-    units = spoken.units(text)
-    spoken_text = " ".join(unit.spoken for unit in units if unit.spoken)
+    script = read_script(text)
     try:
-        speech = engine.speak(spoken_text, speaker)
+        speech = engine.speak(script.spoken_text, speaker)
     except RefusedTextError as error:
         raise ClipFault("refused_by_engine", str(error)) from error
+    return finish_clip(script, speaker, speech)
+
+
+def finish_clip(script: Script, speaker: Speaker, speech: Speech) -> tuple[Clip, bytes]:
+    """Make an engine's speech into a clip: clean, level, checked, encoded.
+
+    Raises ClipFault when the sound is not plausible for the text.
+    """
+    text, spoken_text = script.text, script.spoken_text
     samples, offset_s = audio.trim_silence(speech.samples, speech.sample_rate_hz)
     fault = audio.fault(samples, speech.sample_rate_hz, spoken_text)
     if fault is not None:
@@ -67,7 +93,7 @@ def make_clip(engine: Voices, text: str, speaker: Speaker) -> tuple[Clip, bytes]
         text=text,
         spoken_text=spoken_text,
         duration_s=duration_s,
-        words=_words(units, speech.token_times, offset_s, duration_s),
+        words=_words(script.units, speech.token_times, offset_s, duration_s),
     )
     return clip, audio.encode_flac(samples)
 

@@ -68,13 +68,57 @@ class LlmSettings(_Section):
     """Use the provider's Batch API."""
 
 
+class CoquiSettings(_Section):
+    """[synthesize.coqui]: how Coqui models run."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where torch finds one."""
+    threads: int = Field(default=1, ge=1, le=256)
+    """Of each process on the CPU; another number gives other last bits."""
+    batch: int | None = Field(default=None, ge=1, le=1024)
+    """Lines spoken together; None: one on the CPU, 16 on a GPU."""
+    language: str = "en"
+    """For models that speak several."""
+    references: str | None = None
+    """Folder of clips whose voices are imitated (XTTS, YourTTS)."""
+
+
+class SpeechSettings(_Section):
+    """[synthesize.openai]: a speech endpoint. Its key is in OPENAI_API_KEY and nowhere else."""
+
+    base_url: str | None = None
+    """None: OPENAI_BASE_URL, else OpenAI's own."""
+    voices: tuple[str, ...] = (
+        *("alloy", "ash", "ballad", "coral", "echo", "fable"),
+        *("nova", "onyx", "sage", "shimmer", "verse"),
+    )
+    """Names of the endpoint's voices; OpenAI's by default."""
+    instructions: str = ""
+    """How to speak, in words, for models that follow such."""
+    response_format: Literal["wav", "flac", "pcm", "mp3"] = "wav"
+    """pcm: 16-bit samples at 24 kHz without a header."""
+    concurrency: int = Field(default=100, ge=1, le=10_000)
+    """Requests in flight, at most."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    timeout_s: float = Field(default=180.0, gt=0)
+    attempts: int = Field(default=8, ge=1, le=100)
+    """Tries of a request that ends in 429, 5xx, a timeout or nonsense."""
+    budget_usd: float | None = Field(default=None, gt=0)
+    """Of the whole build, its language model included."""
+    prices: str | None = None
+    """A table of one's own, over the one that is shipped."""
+
+
 class SynthesizeSettings(_Section):
     """[synthesize]: who speaks."""
 
     narrator: str = "espeak"
+    """Engine, or engine and model: espeak, coqui:FOLDER, openai:MODEL."""
     user: str = "espeak"
     assistant: str = "espeak"
     seed: int = 0
+    coqui: CoquiSettings = CoquiSettings()
+    openai: SpeechSettings = SpeechSettings()
 
 
 class ReleaseSettings(_Section):

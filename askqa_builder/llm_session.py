@@ -84,8 +84,9 @@ class Session:
         )
         self._writer = LlmWriter(writer, settings.seed)
         self._verifier = Verifier(solver, llm.verify) if llm.verify else None
-        # A batch is sent when nobody asks any more: all must be able to ask at the same time.
-        self._at_once = MAX_REQUESTS if llm.batch else llm.concurrency
+        # More than may be in flight: some wait for their next try. And a batch is sent when nobody
+        # asks any more: there all must be able to ask.
+        self._at_once = MAX_REQUESTS if llm.batch else 2 * llm.concurrency
 
     @property
     def has_price(self) -> bool:

@@ -25,6 +25,8 @@ class Pitch:
 
     f0_hz: Floats
     """Of the voiced frames."""
+    frames: npt.NDArray[np.intp]
+    """Which frames those are."""
     periodicity: Floats
     """Of the voiced frames, 0 (noise) to 1 (a perfect period)."""
     voiced_share: float
@@ -57,7 +59,8 @@ def pitch(samples: Samples, sample_rate_hz: int) -> Pitch:
     import numpy as np
 
     frames = _frames(samples, round(_WINDOW_S * sample_rate_hz), round(_HOP_S * sample_rate_hz))
-    frames = frames[_active(frames)]
+    heard = np.flatnonzero(_active(frames))
+    frames = frames[heard]
     length = frames.shape[1]
     window = np.hanning(length)
     size = 1 << (3 * length // 2).bit_length()
@@ -80,6 +83,7 @@ def pitch(samples: Samples, sample_rate_hz: int) -> Pitch:
     best = best[rows]
     return Pitch(
         f0_hz=sample_rate_hz / (lags[1:-1][best] + offset[rows, best]),
+        frames=heard[rows],
         periodicity=np.minimum(height[rows, best], 1.0),
         voiced_share=len(rows) / len(frames) if len(frames) else 0.0,
     )

@@ -60,15 +60,17 @@ class NearDuplicates:
 
 
 def _signature(dialogue: Dialogue) -> npt.NDArray[np.uint32]:
-    """MinHash of the pairs of neighbouring words in all turns and in the evidence.
+    """MinHash of the pairs of neighbouring words, from the last question on, and in the evidence.
 
-    The evidence counts because "When was he born?" is no duplicate where it is asked of another
-    person in another passage.
+    Not in earlier turns: the same question after other small talk is the same. In the evidence,
+    because "When was he born?" is no duplicate where another passage is asked for another person.
     """
     import numpy as np
     from datasketch import MinHash
 
-    texts = [turn.text for turn in dialogue.turns] + [r.evidence or "" for r in dialogue.readings]
+    last = max(index for index, turn in enumerate(dialogue.turns) if turn.act == "question")
+    texts = [turn.text for turn in dialogue.turns[last:]]
+    texts += [reading.evidence or "" for reading in dialogue.readings]
     words = [word for text in texts for word in ("", *normalized(text).split())]
     minhash = MinHash(num_perm=_BANDS * _ROWS, seed=1)
     minhash.update_batch([f"{a} {b}".encode() for a, b in pairwise(words)])

@@ -162,6 +162,7 @@ class ShardOutput:
     def __init__(self, build: Build, stage: str, shard: int) -> None:
         self._build, self._stage, self._shard = build, stage, shard
         self.paths: list[Path] = []
+        self.scratch: list[Path] = []
         self.work: Counter[str] = Counter()
         """What had to be done (spoken, reused …): told to the user, in no receipt."""
 
@@ -175,6 +176,12 @@ class ShardOutput:
         """Where to write the shard's rejects."""
         path = self._build.rejects_path(self._stage, self._shard)
         self.paths.append(path)
+        return path
+
+    def scratch_path(self) -> Path:
+        """A file to work with: it outlives a killed run, and is removed with the receipt."""
+        path = self._build.shard_path(self._stage, self._shard, _SCRATCH)
+        self.scratch.append(path)
         return path
 
 
@@ -307,6 +314,8 @@ class Build:
             counts=dict(sorted(counts.items())),
         )
         write_text(self._receipt_path(stage, shard), receipt.model_dump_json(indent=1))
+        for path in output.scratch:
+            path.unlink(missing_ok=True)
 
     def inputs(
         self, stage: str, shard: int, suffixes: Iterable[str] = (".jsonl",)
@@ -343,7 +352,10 @@ class Build:
     def close_stage(
         self, stage: str, shards: int, settings: Mapping[str, JsonValue], counts: Mapping[str, int]
     ) -> Manifest:
-        """Drop shards beyond the last one, then write the manifest."""
+        """Drop shards beyond the last one and what was only needed to make them, then write the
+        manifest."""
+        for path in (self.root / stage).glob(f"*{_SCRATCH}"):
+            path.unlink(missing_ok=True)
         shard = shards
         while (receipt := self.receipt(stage, shard)) is not None:
             for name in receipt.files:
@@ -360,6 +372,7 @@ class Build:
         return manifest
 
 
+_SCRATCH = ".scratch"
 _AGAIN = {
     "passages": "run `askqa-build generate` (again)",
     "dialogues": "run `askqa-build generate` (again)",

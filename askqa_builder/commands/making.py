@@ -14,6 +14,7 @@ from askqa_builder.commands import (
     WorkersOption,
     llm,
 )
+from askqa_builder.commands import voices as speech
 
 
 def generate(
@@ -111,13 +112,30 @@ def generate(
 def synthesize(
     build: BuildArgument,
     voices: Annotated[
-        str | None, typer.Option(help="Engine of all three roles: espeak (default).")
+        str | None,
+        typer.Option(
+            help="Engine of all three roles: espeak (default), coqui[:FOLDER|NAME] or openai:MODEL."
+        ),
     ] = None,
     narrator: Annotated[str | None, typer.Option(help="Engine of the narrator.")] = None,
     user: Annotated[str | None, typer.Option(help="Engine of the user.")] = None,
     assistant: Annotated[str | None, typer.Option(help="Engine of the assistant.")] = None,
     seed: Annotated[int | None, typer.Option(help="Casting seed; default 0.")] = None,
     workers: WorkersOption = None,
+    device: speech.DeviceOption = None,
+    batch: speech.BatchOption = None,
+    threads: speech.ThreadsOption = None,
+    language: speech.LanguageOption = None,
+    references: speech.ReferencesOption = None,
+    base_url: speech.BaseUrlOption = None,
+    voice: speech.VoiceOption = None,
+    instructions: speech.InstructionsOption = None,
+    response_format: speech.FormatOption = None,
+    budget_usd: speech.BudgetOption = None,
+    prices: speech.PricesOption = None,
+    concurrency: speech.ConcurrencyOption = None,
+    requests_per_minute: speech.RequestsOption = None,
+    timeout_s: speech.TimeoutOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -138,6 +156,23 @@ def synthesize(
         user=user or voices,
         assistant=assistant or voices,
         seed=seed,
+    )
+    section = speech.speech_section(
+        section,
+        device=device,
+        batch=batch,
+        threads=threads,
+        language=language,
+        references=references,
+        voice=voice,
+        base_url=base_url,
+        instructions=instructions,
+        response_format=response_format,
+        budget_usd=budget_usd,
+        prices=prices,
+        concurrency=concurrency,
+        requests_per_minute=requests_per_minute,
+        timeout_s=timeout_s,
     )
     folder.complete("dialogues")
     with folder.locked():

@@ -220,8 +220,8 @@ class Endpoint:
         """Store a reply that was just paid for; return it, durable, and what it cost."""
         price = self.price(request.model)
         usage = read_usage(data)
-        if usage is None and price is not None and price.characters:
-            usage = Usage(characters=request.allowance.characters)
+        if usage is None and price is not None and request.kind == "audio":
+            usage = request.allowance  # sound comes without a count: take the upper bound
         cost_usd = None
         if price is not None and usage is not None:
             cost_usd = price.cost_usd(usage, batch=batch)

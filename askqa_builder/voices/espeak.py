@@ -21,6 +21,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
+
 from askqa_builder.errors import RefusedTextError, VoiceError
 from askqa_builder.schema import Speaker, Voice
 from askqa_builder.voices import Speech
@@ -64,6 +66,12 @@ class EspeakVoices:
 
     name = "espeak"
     model = ""
+    max_processes: int | None = None
+
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """Nothing but what the speaker's own fields say."""
+        return {}
 
     def __init__(self, *, fork: bool | None = None) -> None:
         """Raises VoiceError if eSpeak NG cannot be loaded. `fork`: see `espeak_library`."""

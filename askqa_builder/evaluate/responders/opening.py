@@ -65,15 +65,16 @@ class ModelSettings:
 @contextmanager
 def open_responder(
     spec: str,
-    release: Path,
+    release: Path | None,
     *,
     split: str = "test",
     settings: ModelSettings | None = None,
 ) -> Iterator[Responder]:
     """Open the model that `spec` names and close it at the end.
 
-    Baselines learn from the training split of `release`; oracles know its `split`. Raises
-    EvaluationError for a spec that names nothing, and what the model's own opening raises.
+    Baselines learn from the training split of `release`; oracles know its `split`; neither
+    can do without one (None: a benchmark of others). Raises EvaluationError for a spec that
+    names nothing, and what the model's own opening raises.
     """
     responder = _opened(spec, release, split, settings or ModelSettings())
     try:
@@ -84,7 +85,7 @@ def open_responder(
             close()
 
 
-def _opened(spec: str, release: Path, split: str, settings: ModelSettings) -> Responder:
+def _opened(spec: str, release: Path | None, split: str, settings: ModelSettings) -> Responder:
     baseline = _BASELINES.get(spec)
     if baseline is not None:
         return baseline(release, split, settings)
@@ -148,7 +149,7 @@ def _cascade(rest: str, settings: ModelSettings) -> Responder:
         )
 
 
-_BASELINES: dict[str, Callable[[Path, str, ModelSettings], Responder]] = {
+_BASELINES: dict[str, Callable[[Path | None, str, ModelSettings], Responder]] = {
     "always-answer": lambda release, split, settings: ALWAYS_ANSWER,
     "always-ask": lambda release, split, settings: ALWAYS_ASK,
     "most-frequent-answer": lambda release, split, settings: most_frequent_answer(
@@ -171,14 +172,14 @@ _MODELS: dict[str, Callable[[str, ModelSettings], Responder]] = {
 }
 
 
-def training_answers(release: Path) -> Sequence[str]:
+def training_answers(release: Path | None) -> Sequence[str]:
     """The first reference answer of each dialogue of the training split.
 
     Raises EvaluationError if there is none.
     """
     answers = [
         row["readings"][row["intended"]]["answers"][0]
-        for part, row in stream_columns(release, ["readings", "intended"])
+        for part, row in stream_columns(_needed(release), ["readings", "intended"])
         if part == "train"
     ]
     if not answers:
@@ -186,13 +187,19 @@ def training_answers(release: Path) -> Sequence[str]:
     return answers
 
 
-def readings_of(release: Path, split: str) -> dict[str, list[Reading]]:
+def readings_of(release: Path | None, split: str) -> dict[str, list[Reading]]:
     """The readings of each dialogue of a split, by the dialogue's id."""
     return {
         row["id"]: [Reading.model_validate(reading) for reading in row["readings"]]
-        for part, row in stream_columns(release, ["id", "readings"])
+        for part, row in stream_columns(_needed(release), ["id", "readings"])
         if part == split
     }
+
+
+def _needed(release: Path | None) -> Path:
+    if release is None:
+        raise EvaluationError("this baseline learns from a release; a benchmark of others has none")
+    return release
 
 
 def load_own(path: Path, name: str) -> Responder:

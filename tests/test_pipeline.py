@@ -199,8 +199,10 @@ def test_dialogues_of_ones_own_can_be_spoken(build: Path, tmp_path: Path) -> Non
     dialogues = list(read_dialogues(build / "dialogues/00000.jsonl"))
     file.write_text("".join(d.model_dump_json() + "\n" for d in dialogues))
     askqa("generate", "--source", f"dialogues:{file}", "--out", folder)
-    back = [d for p in (folder / "dialogues").glob("*.jsonl") for d in read_dialogues(p)]
-    assert [_spoken_part(d) for d in back] == [_spoken_part(d) for d in dialogues]
+    back = {d.id: d for p in (folder / "dialogues").glob("*.jsonl") for d in read_dialogues(p)}
+    assert {i: _spoken_part(d) for i, d in back.items()} == {
+        d.id: _spoken_part(d) for d in dialogues
+    }
 
 
 def _spoken_part(dialogue: Dialogue) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _MAX_RAW_DEPTH = 12
 # Control characters, Unicode's own line breaks, byte order marks and halves of surrogate pairs
 # (which JSON can spell and UTF-8 cannot): nobody can read them aloud, and they break files.
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.|-]{0,79}")
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.|+-]{0,199}")
 
 
 def readable(text: str) -> str:

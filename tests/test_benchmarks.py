@@ -353,7 +353,7 @@ def test_report_is_inert_and_shows_protocols(spoken: Path, tmp_path: Path) -> No
     assert "<script>" not in report
     assert "&lt;script&gt;alert(1)" in report
     assert "Lee et al., 2018" in report
-    assert "whole test set, WER 22.73 %" in report
+    assert "test set of 5,351 questions, WER 22.73 %" in report
     assert "What happened to the mill?" in report
 
 

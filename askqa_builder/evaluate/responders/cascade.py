@@ -65,7 +65,7 @@ class Cascade:
 
     def respond_many(self, conversations: Sequence[Conversation]) -> list[str | Exception]:
         """Respond to all at the same time, within the endpoints' limits."""
-        return self._room.each(self._respond, conversations)
+        return [*self._room.each(self._respond, conversations)]
 
     def close(self) -> None:
         self._room.close()

@@ -19,6 +19,7 @@ from askqa_builder.llm.prices import Budget, load_prices
 from askqa_builder.store import storage_errors
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Room:
@@ -61,21 +62,24 @@ class Room:
         self._runner.run(enter())
         return endpoint
 
-    def each(self, work: Callable[[T], Awaitable[str]], on: Sequence[T]) -> list[str | Exception]:
+    def each(
+        self, work: Callable[[T], Awaitable[R]], on: Sequence[T]
+    ) -> list[R | RequestError | EvaluationError]:
         """Do the work on all at the same time: its result, or why this one has none.
 
         Raises EndpointError where the endpoint is of no use at all.
         """
 
-        async def gathered() -> list[str | BaseException]:
+        async def gathered() -> list[R | BaseException]:
             return await asyncio.gather(*map(work, on), return_exceptions=True)
 
-        results: list[str | Exception] = []
+        results: list[R | RequestError | EvaluationError] = []
         for result in self._runner.run(gathered()):
-            if isinstance(result, str | RequestError | EvaluationError):
-                results.append(result)
-            else:
+            if isinstance(result, BaseException) and not isinstance(
+                result, RequestError | EvaluationError
+            ):
                 raise result
+            results.append(result)
         return results
 
     def close(self) -> None:

@@ -120,7 +120,7 @@ class _Run:
         self._inputs = [build.inputs("passages", shard) for shard in shards]
         self._fingerprint = digest(
             _VERSION,
-            [checks.VERSION, verify.VERSION, LlmWriter.version, near_duplicates.SIMILAR],
+            [checks.VERSION, verify.VERSION, LlmWriter.version, near_duplicates.VERSION],
             self.settings,
             sha256_of(corrections).sha256 if corrections.is_file() else None,
             # of all shards: which passages are used depends on which there are

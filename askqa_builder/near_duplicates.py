@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-SIMILAR = 0.8
-"""From this share of common word pairs on, one of two dialogues is refused."""
-_BANDS, _ROWS = 20, 6
-"""Two dialogues of similarity s share a band with probability 1 − (1 − s⁶)²⁰: 0.998 at 0.8,
-0.01 at 0.3."""
+SIMILAR_HERE, SIMILAR = 0.7, 0.9
+"""From this share of common word pairs on, one of two dialogues is refused: about one passage,
+and about two. Different passages are asked of different things in much the same words."""
+VERSION = 1
+"""Raise it whenever another dialogue would be refused."""
+_BANDS, _ROWS = 24, 5
+"""Two dialogues of similarity s share a band with probability 1 − (1 − s⁵)²⁴: 0.99 at 0.7,
+0.06 at 0.3."""
 
 
 class NearDuplicates:
@@ -31,7 +34,9 @@ class NearDuplicates:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._db = database
-        self._db.execute("CREATE TABLE signatures (number INTEGER PRIMARY KEY, id, signature)")
+        self._db.execute(
+            "CREATE TABLE signatures (number INTEGER PRIMARY KEY, id, passage, signature)"
+        )
         self._db.execute("CREATE TABLE bands (band INTEGER, number INTEGER)")
         self._db.execute("CREATE INDEX by_band ON bands (band)")
 
@@ -43,17 +48,18 @@ class NearDuplicates:
         bands = [_band(i, signature[i * _ROWS : (i + 1) * _ROWS]) for i in range(_BANDS)]
         marks = ", ".join("?" * len(bands))
         near = self._db.execute(
-            "SELECT id, signature FROM signatures WHERE number IN "
+            "SELECT id, passage, signature FROM signatures WHERE number IN "
             f"(SELECT number FROM bands WHERE band IN ({marks})) ORDER BY number",
             bands,
         )
-        for other, stored in near:
+        for other, passage, stored in near:
             similarity = float(np.mean(np.frombuffer(stored, np.uint32) == signature))
-            if similarity >= SIMILAR:
+            limit = SIMILAR_HERE if passage == dialogue.passage_id else SIMILAR
+            if similarity >= limit:
                 return "near_duplicate", f"{similarity:.0%} the same as {other!r}"
         number = self._db.execute(
-            "INSERT INTO signatures (id, signature) VALUES (?, ?)",
-            (dialogue.id, signature.tobytes()),
+            "INSERT INTO signatures (id, passage, signature) VALUES (?, ?, ?)",
+            (dialogue.id, dialogue.passage_id, signature.tobytes()),
         ).lastrowid
         self._db.executemany("INSERT INTO bands VALUES (?, ?)", [(b, number) for b in bands])
         return None

@@ -42,7 +42,7 @@ def story(number: int, seed: int = 0) -> str:
     a, b, c, d, e, f, g, *more = names(17)
     places = zip(more, rng.sample(PLACES, 5), strict=False)
     p, q, r, s, t = (f"{name} {place}" for name, place in places)
-    race, quiz, boat, walk, key = more[5:]
+    race, quiz, boat, walk, lock = more[5:]
     n, m, h, o, u = rng.sample(NUMBERS, 5)
     day, other_day = rng.sample(DAYS, 2)
     x, y = rng.sample(THINGS, 2)
@@ -55,8 +55,8 @@ def story(number: int, seed: int = 0) -> str:
         f"At the {r} {c} bought a {colour} {x}. At the {s} {c} bought a {other_colour} {y}. "
         f"{d} won the {race} race. {e} won the {quiz} quiz. "
         f"The {walk} walk was {h} miles long and took {o} hours. "
-        f"The roof of the {t} is {third}. The {t} was built by {f}. Its door has {u} locks. "
-        f"{g} owns the {key} key."
+        f"The roof of the {t} is {third}. The {t} was built by {f}. Its door has {u} {lock} locks. "
+        f"{g} owns the key."
     )
 
 
@@ -130,7 +130,7 @@ def read(passage: str) -> list[Topic]:
     for asked, pattern in (
         (r"What colour is the roof of the {0}?", r"The roof of the (\w+ \w+) is (\w+)"),
         (r"Who was the {0} built by?", r"The (\w+ \w+) was built by (\w+)"),
-        (r"How many locks does {0} door have?", r"(Its) door has (\w+ locks)"),
+        (r"How many locks does {0} door have?", r"(Its) door has (\w+ \w+ locks)"),
     ):
         if m := re.search(pattern, passage):
             full = asked.format(m[1].replace("Its", "its"))

@@ -477,11 +477,12 @@ FAULTS: dict[str, Callable[[Call], Act]] = {
 def test_a_thousand_passages_through_every_fault_are_all_accounted_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A seventh of all requests fails in one of the ways, half of those always again."""
+    """A seventh of all requests fails in one of the ways, nearly half of those again and again."""
     hasty = functools.partial(Limits, attempts=3, backoff_base_s=0.05)
     monkeypatch.setattr(llm_session, "Limits", hasty)
     source = write_stories(tmp_path / "stories.json", 1000)
-    names = list(FAULTS)
+    slow = ["hang", "slow trickle"]
+    names = [name for name in FAULTS if name not in slow] * 3 + slow  # each takes a second
     injected: Counter[str] = Counter()
     seen: Counter[str] = Counter()
 
@@ -489,7 +490,8 @@ def test_a_thousand_passages_through_every_fault_are_all_accounted_for(
         number = int(call.digest[:12], 16)
         again, seen[call.digest] = seen[call.digest], seen[call.digest] + 1
         name = names[number // 7 % len(names)]
-        if number % 7 or (again and number // 7 // len(names) % 2):
+        lasting = number // 7 // len(names) % 2 and name != "429 with Retry-After"
+        if number % 7 or (again and not lasting):
             return good_model(call)
         injected[name] += 1
         return FAULTS[name](call)
@@ -511,7 +513,7 @@ def test_a_thousand_passages_through_every_fault_are_all_accounted_for(
     assert set(injected) == set(FAULTS), "every fault was met"
     made, ledger = dialogues(build.root), rejects(build.root)
     assert len(made) + len(ledger) == 1000 == result.manifest.counts["candidates"]
-    assert 500 < len(made) < 1000
+    assert 700 < len(made) < 950
     ids = [item.id for item in (*made, *ledger)]
     assert len(set(ids)) == 1000
     assert all(reject.reason and reject.detail and reject.raw for reject in ledger)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from openai_server import Act, Call, OpenAIServer, fail, html, refuse, say, send
-from tiny_audio_model import build_tiny_qwen2_audio
+from tiny_audio_model import build_tiny_qwen2_audio, build_tiny_voxtral
 from tiny_release import PASSAGE, dialogue, write_release
 
 from askqa_builder.errors import EndpointError, EvaluationError
@@ -468,6 +468,30 @@ def test_template_that_leaves_out_the_sound_is_found(local: Any, items: list[Ite
 def test_text_alone_is_answered_too(local: Any) -> None:
     talk = Conversation("x", PROMPT, (), (Utterance("user", "When did it open?"),))
     assert isinstance(local.respond(talk), str)
+
+
+def test_other_family_hears_too(items: list[Item], tmp_path: Path) -> None:
+    pytest.importorskip("mistral_common")
+    from askqa_builder.evaluate.responders.local import LocalModel
+
+    voxtral = LocalModel(str(build_tiny_voxtral(tmp_path / "v")), max_new_tokens=8, device="cpu")
+    fed: list[int] = []
+    plain = voxtral._model.generate
+
+    def generate(**inputs: Any) -> Any:
+        fed.append(len(inputs["input_features"]))
+        return plain(**inputs)
+
+    voxtral._model.generate = generate
+    first, second = (item.conversation for item in items[:2])
+    longer = second.then(
+        Utterance("assistant", ASKED), Utterance("user", "The mill.", Sound(*spoken("The mill.")))
+    )
+    together = voxtral.respond_many([first, longer])
+    assert fed == [3 + 4]
+    assert together == [voxtral.respond(first), voxtral.respond(longer)]
+    said = voxtral.respond_many([with_turn(items[0], seconds_of(31))])
+    assert "hears 30 s at most" in str(said[0])
 
 
 def test_model_that_is_not_there() -> None:

@@ -1,10 +1,13 @@
-"""A tiny random Qwen2-Audio with a tokenizer trained here: real code paths, no download.
+"""Tiny random audio models with tokenizers made here: real code paths, no download.
 
-0.4 million parameters, a 10 s window instead of Whisper's 30 s; built and saved in about a second.
+Qwen2-Audio: 0.4 million parameters, a 10 s window instead of Whisper's 30 s. Voxtral: another
+family, whose processor has Mistral's own tokenizer and pads sound to 30 s.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -89,3 +92,94 @@ def tiny_tokenizer(texts: Iterable[str], vocabulary: int = 500) -> Any:
         pad_token="<|endoftext|>",
         additional_special_tokens=["<|im_start|>", *_AUDIO],
     )
+
+
+_MISTRAL = (
+    "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] "
+    "[/TOOL_RESULTS] [TOOL_CALLS] [IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX] "
+    "[SYSTEM_PROMPT] [/SYSTEM_PROMPT] [TOOL_CONTENT]"
+).split()
+_MISTRAL_SPECIAL = 40
+
+
+def build_tiny_voxtral(folder: Path, *, seed: int = 0) -> Path:
+    """Save model and processor to `folder`; every byte is a token."""
+    import torch
+
+    mend_torchaudio()
+    from transformers import (
+        VoxtralConfig,
+        VoxtralForConditionalGeneration,
+        VoxtralProcessor,
+        WhisperFeatureExtractor,
+    )
+    from transformers.tokenization_mistral_common import MistralCommonBackend
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tekken.json").write_text(json.dumps(_tekken()))
+    extractor = WhisperFeatureExtractor(
+        feature_size=32, sampling_rate=16_000, hop_length=160, chunk_length=30, n_fft=400
+    )
+    config = VoxtralConfig(
+        audio_config={
+            "hidden_size": 32,
+            "intermediate_size": 128,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "num_mel_bins": 32,
+            "max_source_positions": 1500,
+        },
+        text_config={
+            "model_type": "llama",
+            "vocab_size": 256 + _MISTRAL_SPECIAL,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "max_position_embeddings": 4096,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "pad_token_id": 11,
+        },
+        audio_token_id=24,
+    )
+    torch.manual_seed(seed)
+    model = VoxtralForConditionalGeneration(config)
+    model.generation_config.eos_token_id, model.generation_config.pad_token_id = 2, 11
+    model.save_pretrained(folder)
+    tokenizer = MistralCommonBackend.from_pretrained(str(folder))
+    VoxtralProcessor(extractor, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def _tekken() -> dict[str, Any]:
+    """Mistral's tokenizer file: bytes for a vocabulary, audio at the ids that Voxtral expects."""
+    special = [*_MISTRAL, *(f"<SPECIAL_{i}>" for i in range(len(_MISTRAL), 24))]
+    special += ["[AUDIO]", "[BEGIN_AUDIO]", *(f"<SPECIAL_{i}>" for i in range(26, 34))]
+    special.append("[TRANSCRIBE]")
+    return {
+        "vocab": [
+            {"rank": i, "token_bytes": base64.b64encode(bytes([i])).decode(), "token_str": None}
+            for i in range(256)
+        ],
+        "special_tokens": [
+            {"rank": i, "token_str": token, "is_control": True} for i, token in enumerate(special)
+        ],
+        "config": {
+            "pattern": r"\S+|\s+",
+            "num_vocab_tokens": 256,
+            "default_vocab_size": 256 + _MISTRAL_SPECIAL,
+            "default_num_special_tokens": _MISTRAL_SPECIAL,
+            "version": "v7",
+        },
+        "version": 1,
+        "type": "Tekken",
+        "audio": {
+            "sampling_rate": 16_000,
+            "frame_rate": 12.5,
+            "audio_encoding_config": {"num_mel_bins": 32, "hop_length": 160, "window_size": 400},
+            "chunk_length_s": 30.0,
+        },
+    }

@@ -150,7 +150,7 @@ class LocalModel:
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            processor_kwargs={"padding": True, "padding_side": "left"},
+            processor_kwargs={"padding": True},
         )
         self._check(inputs, chats)
         inputs = inputs.to(self._model.device, self._model.dtype)
@@ -226,6 +226,7 @@ def _load(model: str, revision: str | None, device: str) -> tuple[Any, Any]:
             f"model {model!r}: {len(missing)} weights are not in its files, such as "
             f"{missing[0]!r}; it would respond at random"
         )
+    processor.tokenizer.padding_side = "left"  # what is generated follows the prompt
     # the Omni models' speaking half is not needed, and takes settings of its own
     return processor, getattr(loaded, "thinker", loaded).eval()
 

@@ -101,6 +101,8 @@ def test_the_breaker_is_quick_where_nobody_ever_answered() -> None:
         breaker.on_failure(1.0, hopeless=True)
     assert fresh.on_failure(4.0, hopeless=True)
     assert not known.on_failure(4.0, hopeless=True)
+    few = Breaker(20, 30)
+    assert [few.on_failure(t, hopeless=True, reached=False) for t in (0, 2, 4)] == [0, 0, 1]
     slow = Breaker(2, 30)
     slow.on_failure(0.0)
     assert not slow.on_failure(10.0)  # a 503 while a model loads

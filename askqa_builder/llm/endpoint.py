@@ -317,8 +317,9 @@ class Endpoint:
         most = self.limits.attempts * (4 if failure.kind == "429" else 1)
         last = failure.action == "reject" or attempt >= most
         # A 429 says that the endpoint is alive: it counts only when a request is given up for it.
+        reached = failure.kind != "connection" or failure.maybe_billed
         if (failure.kind != "429" or last) and self._breaker.on_failure(
-            now, hopeless=failure.is_hopeless
+            now, hopeless=failure.is_hopeless, reached=reached
         ):
             self._stopped = EndpointError(
                 f"{what} ({self._breaker.failures} failures in a row); {failure.remedy}, then run "

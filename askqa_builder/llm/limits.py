@@ -89,6 +89,8 @@ class Breaker:
 
     HOPELESS_S = 3.0
     """The patience where nothing ever worked and waiting will not help (a mistyped address)."""
+    UNREACHABLE = 3
+    """Failures that suffice, then, where nobody even listens: there may be few requests to fail."""
 
     def __init__(self, failures: int = 20, patience_s: float = 30.0) -> None:
         self._limit, self._patience_s = failures, patience_s
@@ -100,14 +102,15 @@ class Breaker:
     def on_success(self) -> None:
         self._ever_well, self._ill_since, self.failures = True, None, 0
 
-    def on_failure(self, now: float, *, hopeless: bool = False) -> bool:
+    def on_failure(self, now: float, *, hopeless: bool = False, reached: bool = True) -> bool:
         """Count a failure; True where it is time to stop."""
         self._ill_since = now if self._ill_since is None else self._ill_since
         self.failures += 1
-        patience_s = self._patience_s
+        limit, patience_s = self._limit, self._patience_s
         if hopeless and not self._ever_well:
             patience_s = min(patience_s, self.HOPELESS_S)
-        return self.failures >= self._limit and now - self._ill_since >= patience_s
+            limit = limit if reached else min(limit, self.UNREACHABLE)
+        return self.failures >= limit and now - self._ill_since >= patience_s
 
 
 def backoff_s(

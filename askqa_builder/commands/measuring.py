@@ -46,54 +46,82 @@ def evaluate(
     budget_usd: Annotated[
         float | None, typer.Option(help="Stop before an endpoint costs more.")
     ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Of endpoints whose spec names none; default: OpenAI's.")
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL[@URL]", help="Let a language model judge as well; scored apart."
+        ),
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option(help="Folder of sound beside a benchmark's file.")
+    ] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.")] = 1000,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Let a model respond, answer its clarifying questions in speech, and score it.
 
-    A run that was killed goes on where it was. Results: scores.json, predictions.jsonl and
-    report.html.
+    DATA may also be a benchmark of others: spoken-squad:FILE, sd-qa:DIR or squad:FILE. A run that
+    was killed goes on where it was. Results: scores.json, predictions.jsonl and report.html.
     """
     from askqa_builder.console import item_progress
     from askqa_builder.evaluate import evaluation, variants
+    from askqa_builder.evaluate.benchmarks import is_benchmark, open_benchmark
+    from askqa_builder.evaluate.benchmarks.running import evaluate_benchmark
     from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder
     from askqa_builder.release.fetch import release_folder
 
-    release = release_folder(data, splits=sorted({"train", split}))
-    chosen = [variants.perturbed(spec) for spec in perturb or ()]
-    if probe_audio:
-        chosen += variants.PROBES
     settings = ModelSettings(
         max_new_tokens=max_new_tokens,
         device=evaluation.device_of(device),
+        base_url=base_url,
         budget_usd=budget_usd,
         cache=out / "cache" / "replies.sqlite",
     )
-    with (
-        open_responder(model, release, split=split, settings=settings) as responder,
-        item_progress("responding", quiet or json) as progress,
-    ):
-        content = evaluation.evaluate(
-            release,
-            responder,
-            out,
-            split=split,
-            rounds=rounds,
-            limit=limit,
-            batch_size=batch_size,
-            variants=chosen,
-            resamples=resamples,
-            progress=progress,
-        )
+    with item_progress("responding", quiet or json) as progress:
+        if is_benchmark(data):
+            benchmark = open_benchmark(data, audio=audio)
+            with open_responder(model, None, settings=settings) as responder:
+                content = evaluate_benchmark(
+                    benchmark,
+                    responder,
+                    out,
+                    limit=limit,
+                    batch_size=batch_size,
+                    resamples=resamples,
+                    progress=progress,
+                )
+        else:
+            release = release_folder(data, splits=sorted({"train", split}))
+            chosen = [variants.perturbed(spec) for spec in perturb or ()]
+            if probe_audio:
+                chosen += variants.PROBES
+            with open_responder(model, release, split=split, settings=settings) as responder:
+                content = evaluation.evaluate(
+                    release,
+                    responder,
+                    out,
+                    split=split,
+                    rounds=rounds,
+                    limit=limit,
+                    batch_size=batch_size,
+                    variants=chosen,
+                    judge=evaluation.judge_of(judge, settings) if judge else None,
+                    resamples=resamples,
+                    progress=progress,
+                )
     if json:
         typer.echo((out / evaluation.SCORES).read_text())
     elif not quiet:
         from askqa_builder.evaluate.report import HEADLINES
 
-        for name in HEADLINES:
-            estimate = content["scores"].get(name)
-            if estimate and estimate["value"] is not None:
+        scores = content["scores"]
+        for name in [name for name in HEADLINES if name in scores] or scores:
+            estimate = scores[name]
+            if estimate["value"] is not None:
                 interval = _interval(estimate["low"], estimate["high"])
                 typer.echo(f"{name.replace('_', ' '):28}{estimate['value']:.3f}  {interval}")
         typer.echo(f"report: {out / 'report.html'}")

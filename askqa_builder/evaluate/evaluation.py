@@ -16,7 +16,10 @@ from askqa_builder.clips import make_clip
 from askqa_builder.config import SynthesizeSettings
 from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate.items import Item, read_items
+from askqa_builder.evaluate.judge import Judge, judge_run
 from askqa_builder.evaluate.responders import Responder
+from askqa_builder.evaluate.responders.opening import ModelSettings
+from askqa_builder.evaluate.responders.room import Room
 from askqa_builder.evaluate.run import PREDICTIONS, RUN, Prediction, RunSettings, predict
 from askqa_builder.evaluate.scoring import Asked, compared, scored
 from askqa_builder.evaluate.variants import Variant
@@ -48,6 +51,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 8,
     variants: Sequence[Variant] = (),
+    judge: Judge | None = None,
     resamples: int = 1000,
     progress: Callable[[Prediction], None] = lambda prediction: None,
 ) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def evaluate(
         split=split,
         model=responder.name,
         rounds=rounds,
-        settings={},
+        settings=getattr(responder, "settings", {}),
     )
     asked: list[Asked] = []
 
@@ -107,6 +111,8 @@ def evaluate(
         if variant.measured:
             folder = out / "variants" / variant.name
             write_text(folder / MEASURED, json.dumps(variant.measured, indent=1))
+    if judge is not None:
+        content["judge"] = judge_run(judge, asked, clean, out, resamples=resamples)
     write_text(out / SCORES, json.dumps(content, indent=1))
     from askqa_builder.evaluate.report import write_report
 
@@ -139,6 +145,18 @@ def compare(one: Path, two: Path, release: Path, *, resamples: int = 1000) -> di
             for name, change in compared(asked, before, after, resamples=resamples).items()
         },
     }
+
+
+def judge_of(spec: str, settings: ModelSettings) -> Judge:
+    """The judge that MODEL[@URL] names, with the limits, budget and cache of the models."""
+    model, _, base_url = spec.partition("@")
+    room = Room(
+        settings.cache,
+        limits=settings.limits,
+        budget_usd=settings.budget_usd,
+        prices=settings.prices,
+    )
+    return Judge(room, model, base_url=base_url or settings.base_url)
 
 
 def split_of_results(folder: Path) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from askqa_builder import audio, spoken
+from askqa_builder import audio, perturb, spoken
 from askqa_builder.errors import RefusedTextError
 from askqa_builder.schema import Clip, Speaker, Word
+from askqa_builder.segment import MAX_CLIP_S
 from askqa_builder.store import digest
 from askqa_builder.voices import Speech, Voices
 
@@ -68,7 +69,7 @@ def make_clip(engine: Voices, text: str, speaker: Speaker) -> tuple[Clip, bytes]
     """
     script = read_script(text)
     try:
-        speech = engine.speak(script.spoken_text, speaker)
+        speech = engine.speak(script.spoken_text, perturb.without(speaker))
     except RefusedTextError as error:
         raise ClipFault("refused_by_engine", str(error)) from error
     return finish_clip(script, speaker, speech)
@@ -77,7 +78,8 @@ def make_clip(engine: Voices, text: str, speaker: Speaker) -> tuple[Clip, bytes]
 def finish_clip(script: Script, speaker: Speaker, speech: Speech) -> tuple[Clip, bytes]:
     """Make an engine's speech into a clip: clean, level, checked, encoded.
 
-    Raises ClipFault when the sound is not plausible for the text.
+    Under the condition, if any, that the speaker is in; the engine's speech is checked before.
+    Raises ClipFault when the sound is not plausible for the text, or too long under the condition.
     """
     text, spoken_text = script.text, script.spoken_text
     samples, offset_s = audio.trim_silence(speech.samples, speech.sample_rate_hz)
@@ -87,13 +89,24 @@ def finish_clip(script: Script, speaker: Speaker, speech: Speech) -> tuple[Clip,
         raise ClipFault(reason, f"{detail}: {text[:80]!r}")
     samples = audio.resample(samples, speech.sample_rate_hz, SAMPLE_RATE_HZ)
     samples = audio.normalise_loudness(samples, SAMPLE_RATE_HZ)
+    measures: dict[str, float | str] = {}
+    time_scale = 1.0
+    condition = perturb.of(speaker)
+    if condition is not None:
+        perturbation, seed = condition
+        samples, measured = perturbation.apply(samples, SAMPLE_RATE_HZ, seed)
+        measures = {perturb.SETTING: str(perturbation), **measured}
+        time_scale = perturbation.time_scale
     duration_s = audio.duration_s(samples, SAMPLE_RATE_HZ)
+    if duration_s > MAX_CLIP_S:
+        raise ClipFault("over_30_s", f"{duration_s:.1f} s under {speaker.settings}: {text[:80]!r}")
     clip = Clip(
         key=clip_key(text, speaker),
         text=text,
         spoken_text=spoken_text,
         duration_s=duration_s,
-        words=_words(script.units, speech.token_times, offset_s, duration_s),
+        words=_words(script.units, speech.token_times, offset_s, time_scale, duration_s),
+        measures=measures,
     )
     return clip, audio.encode_flac(samples)
 
@@ -102,14 +115,15 @@ def _words(
     units: tuple[spoken.Unit, ...],
     token_times: tuple[tuple[float, float], ...],
     offset_s: float,
+    time_scale: float,
     duration_s: float,
 ) -> tuple[Word, ...]:
-    """Times of the written words within the trimmed clip; none where the engine gave none."""
+    """Times of the written words within the finished clip; none where the engine gave none."""
     if not token_times:
         return ()
 
     def inside(time_s: float) -> float:
-        return round(min(max(time_s - offset_s, 0.0), duration_s), 3)
+        return round(min(max(time_scale * (time_s - offset_s), 0.0), duration_s), 3)
 
     return tuple(
         Word(text=token, start=inside(start), end=inside(end))

@@ -10,9 +10,12 @@ import tomllib
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from askqa_builder.errors import SettingsError
+from askqa_builder.perturb import Conditions
+from askqa_builder.perturb import parse as parse_perturbation
+from askqa_builder.schema import SpeakerRole
 from askqa_builder.store import first_problem, storage_errors, write_text
 
 FILE_NAME = "askqa.toml"
@@ -117,8 +120,27 @@ class SynthesizeSettings(_Section):
     user: str = "espeak"
     assistant: str = "espeak"
     seed: int = 0
+    perturb: tuple[str, ...] = ()
+    """Conditions of which a dialogue gets one: rate=1.2, noise=10 … (docs/perturbations.md)."""
+    perturb_share: float = Field(default=1.0, ge=0, le=1)
+    """Of the dialogues that get one."""
+    perturb_roles: tuple[SpeakerRole, ...] = ("user",)
     coqui: CoquiSettings = CoquiSettings()
     openai: SpeechSettings = SpeechSettings()
+
+    @field_validator("perturb")
+    @classmethod
+    def _conditions_are_known(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(parse_perturbation(spec)) for spec in specs)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def conditions(self) -> Conditions:
+        """What `perturb`, its share and roles come to, drawn by the seed of the casting."""
+        perturbations = tuple(map(parse_perturbation, self.perturb))
+        return Conditions(perturbations, self.perturb_share, self.perturb_roles, self.seed)
 
 
 class ReleaseSettings(_Section):
@@ -157,7 +179,7 @@ def load_settings(build: Path) -> Settings:
             return Settings.model_validate(tomllib.loads(path.read_text()))
     except FileNotFoundError:
         return Settings()
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}; mend or delete the file") from error
     except ValidationError as error:
         raise SettingsError(f"{path}: {first_problem(error)}; mend or delete the line") from error

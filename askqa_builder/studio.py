@@ -23,6 +23,7 @@ from askqa_builder.clips import (
 )
 from askqa_builder.errors import RefusedTextError
 from askqa_builder.journal import Journal
+from askqa_builder.perturb import Conditions, without
 from askqa_builder.schema import (
     Clip,
     Dialogue,
@@ -60,8 +61,9 @@ class Studio:
         clips: ClipWriter,
         earlier: ClipShard | None,
         journal: Journal,
+        conditions: Conditions | None = None,
     ) -> None:
-        self._engines = engines
+        self._engines, self._conditions = engines, conditions or Conditions()
         self._casting = Casting({role: e.voices() for role, e in engines.items()}, seed)
         self._clips, self._earlier, self._journal = clips, earlier, journal
         self._faults: dict[str, ClipFault] = {}
@@ -118,17 +120,20 @@ class Studio:
     # -- who --------------------------------------------------------------------------------------
 
     def _narrator(self, dialogue: Dialogue) -> Speaker:
-        return self._told("narrator", self._casting.narrator(dialogue))
+        return self._told("narrator", self._casting.narrator(dialogue), dialogue.passage_id)
 
     def _partners(self, dialogue: Dialogue, narrator: Speaker) -> dict[Role, Speaker]:
         user, assistant = self._casting.partners(dialogue, narrator)
-        return {"user": self._told("user", user), "assistant": self._told("assistant", assistant)}
+        return {
+            "user": self._told("user", user, dialogue.id),
+            "assistant": self._told("assistant", assistant, dialogue.id),
+        }
 
-    def _told(self, role: SpeakerRole, speaker: Speaker) -> Speaker:
-        """The speaker with all that its engine says of itself."""
+    def _told(self, role: SpeakerRole, speaker: Speaker, record_id: str) -> Speaker:
+        """The speaker with all that its engine says of itself, and under its condition."""
         engine = self._engines[role]
         about = {"model": engine.model, "version": engine.version, "settings": engine.settings}
-        return speaker.model_copy(update=about)
+        return self._conditions.given(speaker.model_copy(update=about), role, record_id)
 
     # -- what -------------------------------------------------------------------------------------
 
@@ -175,7 +180,7 @@ class Studio:
 
     def _speak(self, engine: ManyVoices, parts: Sequence[_Part]) -> None:
         """Say parts into the journal; what an engine refuses is remembered for the recording."""
-        lines = [Line(part.script.spoken_text, part.speaker) for part in parts]
+        lines = [Line(part.script.spoken_text, without(part.speaker)) for part in parts]
         for index, speech in engine.speak_many(lines):
             part = parts[index]
             if self._is_there(part.key):

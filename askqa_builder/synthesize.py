@@ -53,6 +53,7 @@ class SynthesizeStage:
             "narrator": how.narrator,
             "user": how.user,
             "assistant": how.assistant,
+            **({"perturbed": how.conditions.described()} if how.perturb else {}),
         }
 
     def engines(self, build: Build) -> dict[SpeakerRole, Voices]:
@@ -93,7 +94,9 @@ class SynthesizeStage:
             atomic_file(output.path(".parquet")) as file,
             ClipWriter(file) as clips,
         ):
-            studio = Studio(self.engines(build), self.how.seed, clips, earlier, journal)
+            studio = Studio(
+                self.engines(build), self.how.seed, clips, earlier, journal, self.how.conditions
+            )
             studio.rehearse(passages)
             for passage in passages:
                 for item in studio.record(passage):
@@ -129,6 +132,8 @@ def synthesize(
 ) -> Manifest:
     """Speak dialogues/ and return the manifest of speech/."""
     stage = SynthesizeStage(settings)
+    for perturbation in settings.conditions.perturbations:
+        perturbation.check_installed()
     # an engine that cannot start is one line here, not one per worker
     most = [engine.max_processes for engine in stage.engines(build).values()]
     workers = min(workers, *(limit for limit in most if limit is not None), workers)

@@ -12,6 +12,7 @@ from askqa_builder.commands import (
     JsonOption,
     QuietOption,
     WorkersOption,
+    hearing,
     llm,
 )
 from askqa_builder.commands import voices as speech
@@ -122,6 +123,9 @@ def synthesize(
     assistant: Annotated[str | None, typer.Option(help="Engine of the assistant.")] = None,
     seed: Annotated[int | None, typer.Option(help="Casting seed; default 0.")] = None,
     workers: WorkersOption = None,
+    perturb: hearing.PerturbOption = None,
+    perturb_share: hearing.PerturbShareOption = None,
+    perturb_roles: hearing.PerturbRolesOption = None,
     device: speech.DeviceOption = None,
     batch: speech.BatchOption = None,
     threads: speech.ThreadsOption = None,
@@ -156,6 +160,9 @@ def synthesize(
         user=user or voices,
         assistant=assistant or voices,
         seed=seed,
+        perturb=hearing.none_or_all(perturb),
+        perturb_share=perturb_share,
+        perturb_roles=hearing.names(perturb_roles),
     )
     section = speech.speech_section(
         section,

@@ -13,13 +13,14 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
 from askqa_builder import audio
 from askqa_builder.errors import MissingExtraError, SettingsError
-from askqa_builder.schema import Record, Speaker
+from askqa_builder.schema import Record, Speaker, SpeakerRole
 from askqa_builder.store import first_problem
 
 if TYPE_CHECKING:
@@ -258,3 +259,29 @@ def without(speaker: Speaker) -> Speaker:
         return speaker
     settings = {name: value for name, value in speaker.settings.items() if name != SETTING}
     return speaker.model_copy(update={"settings": settings})
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which conditions a build's dialogues are spoken; by default under none."""
+
+    perturbations: tuple[Perturbation, ...] = ()
+    share: float = 1.0
+    """Of the records that get one of the perturbations."""
+    roles: tuple[SpeakerRole, ...] = ("user",)
+    seed: int = 0
+
+    def described(self) -> dict[str, JsonValue]:
+        """What they are and what they are made with, for manifests and fingerprints."""
+        return {
+            "specs": {str(item): item.made_with() for item in self.perturbations},
+            "share": self.share,
+            "roles": list(self.roles),
+        }
+
+    def given(self, speaker: Speaker, role: SpeakerRole, record_id: str) -> Speaker:
+        """The speaker under the condition drawn for the record (passage or dialogue), if any."""
+        if role not in self.roles:
+            return speaker
+        drawn = draw(self.perturbations, self.share, self.seed, record_id)
+        return given(speaker, drawn, f"{self.seed}:{record_id}")

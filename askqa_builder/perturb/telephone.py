@@ -50,8 +50,7 @@ def _band_pass() -> npt.NDArray[np.float64]:
         sign * 2 * hz / _LINE_HZ * np.sinc(2 * hz / _LINE_HZ * times)
         for sign, hz in ((1, HIGH_HZ), (-1, LOW_HZ))
     )
-    taps: npt.NDArray[np.float64] = ideal * np.kaiser(_TAPS, _KAISER)
-    return taps
+    return np.asarray(ideal * np.kaiser(_TAPS, _KAISER), np.float64)
 
 
 def _through_g711(line: Samples) -> Samples:

@@ -81,6 +81,7 @@ _CLIP: Features = {
     "duration": _FLOAT,
     "audio": _AUDIO,
     "words": _WORDS,
+    "measures": _STRING,
 }
 _TURN: Features = {"index": _INT, "role": _STRING, "act": _STRING}
 
@@ -230,6 +231,7 @@ def _clip(clip: Clip, flac: Mapping[str, bytes], name: str) -> Row:
         "duration": clip.duration_s,
         "audio": _audio(clip, flac, name),
         "words": [_word(word) for word in clip.words],
+        "measures": json.dumps(clip.measures, sort_keys=True) if clip.measures else None,
     }
 
 

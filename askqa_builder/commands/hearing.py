@@ -1,0 +1,44 @@
+"""Options of `synthesize` for the conditions under which speech is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+_CONDITIONS = "Conditions (docs/perturbations.md)"
+
+PerturbOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SPEC",
+        help="Speak under a condition: rate=1.2, pitch=+3, noise=10, reverb=0.6, telephone. May be "
+        "repeated: a dialogue gets one of them. `none` to end it.",
+        rich_help_panel=_CONDITIONS,
+    ),
+]
+PerturbShareOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of the dialogues that get one, 0 to 1; default 1.", rich_help_panel=_CONDITIONS
+    ),
+]
+PerturbRolesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROLES",
+        help="Whose clips: user (default), assistant, narrator; several with commas.",
+        rich_help_panel=_CONDITIONS,
+    ),
+]
+
+
+def none_or_all(values: Sequence[str] | None) -> Sequence[str] | None:
+    """The values of a repeated option; the one value `none` takes back what was set before."""
+    return [] if values is not None and list(values) == ["none"] else values
+
+
+def names(values: str | None) -> list[str] | None:
+    """The names in a list with commas."""
+    return None if values is None else [name.strip() for name in values.split(",")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from askqa_builder.schema import Dialogue
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from datasketch import MinHash
 
 SIMILAR_HERE, SIMILAR = 0.7, 0.9
 """From this share of common word pairs on, one of two dialogues is refused: about one passage,
@@ -52,10 +54,11 @@ class NearDuplicates:
             f"(SELECT number FROM bands WHERE band IN ({marks})) ORDER BY number",
             bands,
         )
-        for other, passage, stored in near:
-            similarity = float(np.mean(np.frombuffer(stored, np.uint32) == signature))
-            limit = SIMILAR_HERE if passage == dialogue.passage_id else SIMILAR
-            if similarity >= limit:
+        rows = near.fetchall()
+        stored = np.frombuffer(b"".join(row[2] for row in rows), np.uint32)
+        same = (stored.reshape(len(rows), len(signature)) == signature).mean(axis=1)
+        for (other, passage, _), similarity in zip(rows, same, strict=True):
+            if similarity >= (SIMILAR_HERE if passage == dialogue.passage_id else SIMILAR):
                 return "near_duplicate", f"{similarity:.0%} the same as {other!r}"
         number = self._db.execute(
             "INSERT INTO signatures (id, passage, signature) VALUES (?, ?, ?)",
@@ -72,15 +75,22 @@ def _signature(dialogue: Dialogue) -> npt.NDArray[np.uint32]:
     because "When was he born?" is no duplicate where another passage is asked for another person.
     """
     import numpy as np
-    from datasketch import MinHash
 
     last = max(index for index, turn in enumerate(dialogue.turns) if turn.act == "question")
     texts = [turn.text for turn in dialogue.turns[last:]]
     texts += [reading.evidence or "" for reading in dialogue.readings]
     words = [word for text in texts for word in ("", *normalized(text).split())]
-    minhash = MinHash(num_perm=_BANDS * _ROWS, seed=1)
+    minhash = _empty().copy()
     minhash.update_batch([f"{a} {b}".encode() for a, b in pairwise(words)])
     return np.asarray(minhash.hashvalues, np.uint32)  # they are below 2³²
+
+
+@cache
+def _empty() -> MinHash:
+    """The signature of nothing: drawing its permutations takes longer than all that follows."""
+    from datasketch import MinHash
+
+    return MinHash(num_perm=_BANDS * _ROWS, seed=1)
 
 
 def _band(number: int, rows: npt.NDArray[np.uint32]) -> int:

@@ -42,6 +42,8 @@ class Spool:
             self._path.unlink(missing_ok=True)
         self.database = sqlite3.connect(self._path, isolation_level=None)
         self.database.executescript(_SCHEMA)
+        # One transaction that never ends: nobody else reads the file, and nothing must survive.
+        self.database.execute("BEGIN")
         return self
 
     def __exit__(

@@ -7,7 +7,6 @@ gone, and what is given back is the passage's own.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import lru_cache
 
@@ -20,18 +19,29 @@ _PLAIN = str.maketrans(
 
 def find_quote(passage: str, quote: str) -> tuple[int, str] | None:
     """Return the offset of the first place that has the quote, and the passage's text there."""
+    if (exact := _find(passage, quote)) is not None:
+        return exact, quote
     wanted = _folded(quote.strip())[0].strip()
     text, places = _folded(passage)
-    for tried in filter(None, (wanted, wanted.strip("\"' "), wanted.strip("\"'. "))):
-        # whole words: "3" is not a part of 1935
-        start_of_word = r"(?<!\w)" if tried[0].isalnum() else ""
-        end_of_word = r"(?!\w)" if tried[-1].isalnum() else ""
-        match = re.search(start_of_word + re.escape(tried) + end_of_word, text)
-        if match is not None:
-            start, end = places[match.start()], places[match.end() - 1] + 1
+    for tried in (wanted, wanted.strip("\"' "), wanted.strip("\"'. ")):
+        if (at := _find(text, tried)) is not None:
+            start, end = places[at], places[at + len(tried) - 1] + 1
             while end < len(passage) and unicodedata.combining(passage[end]):
                 end += 1  # an accent that is a character of its own
             return start, passage[start:end]
+    return None
+
+
+def _find(text: str, wanted: str) -> int | None:
+    """Find whole words: "3" is not a part of 1935."""
+    at = text.find(wanted) if wanted.strip() else -1
+    while at >= 0:
+        before, after = text[at - 1 : at], text[at + len(wanted) : at + len(wanted) + 1]
+        if not (before.isalnum() and wanted[0].isalnum()) and not (
+            after.isalnum() and wanted[-1].isalnum()
+        ):
+            return at
+        at = text.find(wanted, at + 1)
     return None
 
 

@@ -3,6 +3,7 @@
     contrast    ambiguous dialogues from pairs of human questions (offline)
     questions   every human question as a plain spoken dialogue (offline)
     import      the human-written conversations that came with the passage
+    llm         whatever a language model finds to ask (`generate_llm` runs it: it needs a network)
 
 A writer only proposes: `generate` gives its drafts an id, and `checks` accept or refuse them.
 """

@@ -12,7 +12,7 @@ help: ## show the commands
 
 # A stamp is made after its install succeeded, so an interrupted one is done again.
 $(VENV)/core.stamp: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing the core packages into $(VENV) …"
 	@$(PIP) install -e .
 	@touch $@
@@ -32,6 +32,12 @@ check: $(VENV)/dev.stamp ## format, lint, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+bench: $(VENV)/dev.stamp ## measure speed against what one would use instead (minutes)
+	@$(BIN)/python benchmarks/contrast_speed.py
+	@$(BIN)/python benchmarks/world_speed.py
+	@$(BIN)/python benchmarks/synthesis.py
+	@$(BIN)/python benchmarks/release.py
 
 format: $(VENV)/dev.stamp ## mend format and lint where a tool can
 	@$(BIN)/ruff format .

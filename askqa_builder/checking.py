@@ -54,6 +54,8 @@ def _files(path: Path) -> list[Path]:
         raise SourceError(f"{path}: no such file or build folder")
     build = Build(path)
     shards = range(build.complete("dialogues").shards)
+    for shard in shards:
+        build.verified("dialogues", shard)
     return [build.shard_path("dialogues", shard) for shard in shards]
 
 

@@ -174,11 +174,11 @@ def load_settings(build: Path) -> Settings:
     Raises SettingsError naming the key that is wrong.
     """
     path = build / FILE_NAME
+    if not path.is_file():
+        return Settings()
     try:
         with storage_errors(path):
             return Settings.model_validate(tomllib.loads(path.read_text()))
-    except FileNotFoundError:
-        return Settings()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}; mend or delete the file") from error
     except ValidationError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -145,6 +146,10 @@ def _reports(
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.kill()  # shards in flight are lost, as after any kill: nobody waits for them
+            raise
         except BrokenProcessPool as error:
             raise BuildError(
                 f"{root / stage.name}: a worker process died (out of memory?); what is finished "
@@ -156,7 +161,11 @@ def _reports(
 
 
 def _die_with_parent(parent: int) -> None:
-    """End this worker when the main process is killed: an orphan would write on behind its back."""
+    """End this worker when the main process is killed: an orphan would write on behind its back.
+
+    Ctrl-C reaches the whole group of processes; the main one alone handles it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

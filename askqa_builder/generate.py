@@ -14,9 +14,9 @@ from pydantic import JsonValue, ValidationError
 
 from askqa_builder.config import GenerateSettings
 from askqa_builder.engine import ShardReport, run_stage
-from askqa_builder.errors import SettingsError, SourceError
+from askqa_builder.errors import BuildError, SettingsError, SourceError
 from askqa_builder.schema import Correction, Dialogue, Draft, Passage, Provenance, Reject
-from askqa_builder.splits import split_of
+from askqa_builder.splits import passage_hash, split_of
 from askqa_builder.store import (
     Build,
     Manifest,
@@ -24,7 +24,6 @@ from askqa_builder.store import (
     digest,
     first_problem,
     read_records,
-    sha256_of,
     write_records,
 )
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from askqa_builder.writers import Writer
 
 CORRECTIONS = "corrections.jsonl"
+_MAX_REJECTS = 5000  # of a source, in memory at a time
 _VERSION = 1  # of this file's logic: raise it when the same drafts would give other dialogues
 
 
@@ -45,7 +45,8 @@ def ingest(build: Build, settings: GenerateSettings, progress: Callable[[int], N
 
     if not settings.sources:
         raise SettingsError("no --source given; try --source sample, or squad:FILE")
-    items = chain.from_iterable(open_source(spec) for spec in settings.sources)
+    # opened before the stage is: a source that is not there leaves a finished build as it is
+    items = chain.from_iterable([open_source(spec) for spec in settings.sources])
     build.open_stage("passages")
     totals: Counter[str] = Counter()
     shard = 0
@@ -58,25 +59,40 @@ def ingest(build: Build, settings: GenerateSettings, progress: Callable[[int], N
         raise SourceError(
             f"{', '.join(settings.sources)}: no usable passage; is it the right file?"
         )
-    return build.close_stage("passages", shard + 1, {"sources": list(settings.sources)}, totals)
+    names: list[JsonValue] = [_without_folder(spec) for spec in settings.sources]
+    return build.close_stage("passages", shard + 1, {"sources": names}, totals)
+
+
+def _without_folder(spec: str) -> str:
+    """A source as the world may see it: without the folders of this machine."""
+    scheme, colon, rest = spec.partition(":")
+    return f"{scheme}{colon}{Path(rest).name}"
 
 
 def _chunks(
     items: Iterable[Passage | Reject], size: int
 ) -> Iterator[tuple[list[Passage], list[Reject]]]:
-    """Cut the stream after every `size` passages, rejects where they fall; ids must be unique."""
+    """Cut the stream after every `size` passages, rejects where they fall.
+
+    Ids must be unique, and a text must not come back under another group: the two could fall
+    into different splits.
+    """
     seen: set[bytes] = set()  # 8 bytes an id: a million passages in some 60 MB
+    group_of: dict[bytes, bytes] = {}
     passages: list[Passage] = []
     rejects: list[Reject] = []
     for item in items:
         if isinstance(item, Reject):
             rejects.append(item)
+            if len(rejects) == _MAX_REJECTS:
+                yield passages, rejects
+                passages, rejects = [], []
             continue
         if len(passages) == size:
             yield passages, rejects
             passages, rejects = [], []
-        key = hashlib.blake2b(item.id.encode(), digest_size=8).digest()
-        if key in seen:
+        key, text, group = map(_short_hash, (item.id, passage_hash(item.text), item.group))
+        if key in seen or group_of.setdefault(text, group) != group:
             raw = item.model_dump(mode="json", exclude_defaults=True)
             rejects.append(Reject(id=item.id, stage="source", reason="duplicate_passage", raw=raw))
             continue
@@ -84,6 +100,10 @@ def _chunks(
         passages.append(item)
     if passages or rejects:
         yield passages, rejects
+
+
+def _short_hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
 def _write_passages(
@@ -122,26 +142,27 @@ class GenerateStage:
         return build.complete("passages").shards
 
     def inputs(self, build: Build, shard: int) -> dict[str, str]:
-        return build.inputs("passages", shard)
+        return build.inputs("passages", shard) | build.loose(CORRECTIONS)
 
     def fingerprint(self, build: Build, shard: int) -> str:
         from askqa_builder import checks
 
-        corrections = build.root / CORRECTIONS
         return digest(
             _VERSION,
             checks.VERSION,
             [[writer.name, writer.version] for writer in self._writers()],
             self.settings(),
             self.limits.get(shard),
-            sha256_of(corrections).sha256 if corrections.is_file() else None,
         )
 
     def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:
         accepted: list[Dialogue] = []
         rejected: list[Reject] = []
         limit = self.limits.get(shard)
+        corrected = {correction.id for correction in read_corrections(build)}
         for item in self.dialogues(build, shard):
+            if item.id in corrected:
+                counts["corrected"] += 1
             if isinstance(item, Dialogue) and limit is not None and len(accepted) >= limit:
                 item = refused(item.id, "beyond_count", f"--count allows {limit} here", item)
             tally(counts, item)
@@ -233,7 +254,16 @@ def dialogue_of(passage: Passage, draft: Draft, writer: str, version: str) -> Di
 def read_corrections(build: Build) -> list[Correction]:
     """The corrections that people left in the build folder; none where there is no file."""
     path = build.root / CORRECTIONS
-    return list(read_records(path, Correction)) if path.is_file() else []
+    corrections = list(read_records(path, Correction)) if path.is_file() else []
+    twice = [name for name, count in Counter(c.id for c in corrections).items() if count > 1]
+    if twice:
+        raise BuildError(f"{path}: {twice[0]!r} is corrected twice; keep one line of each id")
+    return corrections
+
+
+def unmatched_corrections(build: Build, manifest: Manifest) -> int:
+    """How many corrections name a dialogue that the build does not have."""
+    return len(read_corrections(build)) - manifest.counts.get("corrected", 0)
 
 
 def _corrected(dialogue: Dialogue, correction: Correction) -> Dialogue | Reject:
@@ -281,7 +311,13 @@ def generate(
         stage = GenerateStage(
             stage.writer, stage.seed, stage.ambiguous_share, _limits(stage, build, settings.count)
         )
-    return run_stage(stage, build, workers=workers, progress=progress)
+    manifest = run_stage(stage, build, workers=workers, progress=progress)
+    if not manifest.counts.get("candidates"):
+        raise SourceError(
+            f"{build.root}: no dialogue could be written: the offline writers need passages with "
+            "human questions (for plain text: --writer llm)"
+        )
+    return manifest
 
 
 def _limits(stage: GenerateStage, build: Build, count: int) -> dict[int, int]:

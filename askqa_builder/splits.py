@@ -11,6 +11,12 @@ VALIDATION_SHARE = 0.1
 _SALT = "askqa-splits-1"  # changing it would move passages between the splits of published sets
 
 
+def passage_hash(text: str) -> str:
+    """Hash of a passage's letters and digits: layout, case and punctuation do not matter."""
+    bare = "".join(filter(str.isalnum, text.casefold()))
+    return hashlib.sha256(bare.encode()).hexdigest()[:32]
+
+
 def split_of_group(group: str) -> Split:
     """Hash the group to a point in [0, 1): the first tenth is test, the second validation.
 

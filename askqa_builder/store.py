@@ -93,9 +93,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0)
-        if remedy is None:
-            raise
+        remedy = _REMEDIES.get(error.errno or 0, f"{error.strerror or error}; choose another place")
         raise StorageError(f"{path}: {remedy}") from error
 
 
@@ -289,14 +287,21 @@ class Build:
         for shard in range(self.complete(stage).shards):
             for name, sha256 in self.verified(stage, shard).inputs.items():
                 if name not in latest:
-                    latest.update(self._latest(Path(name).parent.name))
+                    latest.update(self._latest(Path(name).parent.name) or self.loose(name))
                 if latest.get(name) != sha256:
                     raise BuildError(
                         f"{self.root}: shard {shard} of {stage}/ is stale: {name} has changed; "
                         f"{_AGAIN[stage]}"
                     )
 
+    def loose(self, name: str) -> dict[str, str]:
+        """sha256 of a file that no stage makes, such as people's corrections, by its name."""
+        path = self.root / name
+        return {name: sha256_of(path).sha256 if path.is_file() else "absent"}
+
     def _latest(self, stage: str) -> dict[str, str]:
+        if not stage:
+            return {}
         receipts = (self.receipt(stage, shard) for shard in range(self.complete(stage).shards))
         return {n: f.sha256 for r in receipts if r is not None for n, f in r.files.items()}
 
@@ -356,12 +361,14 @@ class Build:
         manifest."""
         for path in (self.root / stage).glob(f"*{_SCRATCH}"):
             path.unlink(missing_ok=True)
-        shard = shards
-        while (receipt := self.receipt(stage, shard)) is not None:
-            for name in receipt.files:
-                (self.root / name).unlink(missing_ok=True)
-            self._receipt_path(stage, shard).unlink()
-            shard += 1
+        for path in (*(self.root / stage).iterdir(), *self.rejects_path(stage, 0).parent.glob("*")):
+            number = path.name.removeprefix(f"{stage}-").split(".")[0]
+            if (
+                number.isdecimal()
+                and int(number) >= shards
+                and (path.parent.name == stage or path.name.startswith(f"{stage}-"))
+            ):
+                path.unlink()
         manifest = Manifest(
             stage=stage, shards=shards, settings=dict(settings), counts=dict(sorted(counts.items()))
         )

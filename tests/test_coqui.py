@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import tiny_vits
+import tiny_xtts
 
 from askqa_builder.clips import ClipFault, make_clip
 from askqa_builder.config import CoquiSettings
@@ -429,3 +431,57 @@ def test_clips_to_imitate_are_looked_for(model: Path, tmp_path: Path) -> None:
     assert [voice.id for voice in engine.voices()] == ["mia"]
     with pytest.raises(VoiceError, match="cannot imitate a clip"):
         engine.speak("The motto.", speaker("mia"))
+
+
+# -- XTTS -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def xtts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_xtts.build(tmp_path_factory.mktemp("xtts") / "xtts")
+
+
+def test_xtts_speaks_with_its_own_speakers_the_same_each_time(xtts: Path) -> None:
+    engine = CoquiVoices(str(xtts), CoquiSettings(batch=8))
+    assert [voice.id for voice in engine.voices()] == list(tiny_xtts.SPEAKERS)
+    assert engine.batch == 1
+    one, other = (Line("It was long ago.", speaker(name)) for name in tiny_xtts.SPEAKERS[:2])
+    first = said(engine, [one, other])
+    again = said(engine, [other, one])
+    assert first[0].sample_rate_hz == 24_000
+    assert first[0].token_times == ()
+    np.testing.assert_array_equal(first[0].samples, again[1].samples)
+    np.testing.assert_array_equal(first[1].samples, again[0].samples)
+    assert not np.array_equal(first[0].samples, first[1].samples)
+    with pytest.raises(VoiceError, match="'Ana Florence'"):
+        engine.speak("It was long ago.", speaker("ava"))
+    with pytest.raises(VoiceError, match="language 'xx': the model speaks"):
+        CoquiVoices(str(xtts), CoquiSettings(language="xx")).speak("Yes.", speaker("Craig Gutsy"))
+
+
+def test_xtts_imitates_clips(xtts: Path, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    (clips / "mia").mkdir(parents=True)
+    noise = np.random.default_rng(0).standard_normal(22_050).astype(np.float32) / 8
+    for name in ("mia/1.wav", "mia/2.flac", "tom.wav"):
+        soundfile.write(clips / name, noise, 22_050)
+    (clips / "bad.wav").write_bytes(b"no sound")
+    (clips / "speakers.csv").write_text("speaker,sex\ntom,M\nmia,F\n")
+    settings = CoquiSettings(references=str(clips))
+    engine = CoquiVoices(str(xtts), settings)
+    assert [(voice.id, voice.sex) for voice in engine.voices()] == [
+        ("mia", "female"),
+        ("tom", "male"),
+    ]
+    assert len(engine.speak("Yes.", speaker("mia")).samples)
+    with pytest.raises(VoiceError, match=r"bad\.wav: cannot be imitated"):
+        engine.speak("Yes.", speaker("bad"))
+    version = engine.version
+    soundfile.write(clips / "tom.wav", noise[::-1], 22_050)
+    assert CoquiVoices(str(xtts), settings).version != version, "another voice is another version"
+
+
+def test_xtts_without_speakers_asks_for_clips(xtts: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(xtts, tmp_path / "xtts", ignore=shutil.ignore_patterns("speakers*"))
+    with pytest.raises(VoiceError, match="--references DIR"):
+        CoquiVoices(str(copy))

@@ -541,3 +541,39 @@ def test_an_endpoint_that_dies_leaves_a_build_that_goes_on(source: str, tmp_path
         result, _ = make(server, tmp_path / "b", source, 20, verify=0)
         assert result.stopped is None
         assert max(server.paid_calls.values()) == 1
+
+
+# -- people's corrections ----------------------------------------------------------------------------
+
+
+def test_what_a_reviewer_refuses_is_refilled_and_what_is_corrected_stays(
+    source: str, tmp_path: Path
+) -> None:
+    build = tmp_path / "build"
+    with OpenAIServer(good_model) as server:
+        make(server, build, source, 14)
+        first, second, *rest = dialogues(build)
+        asked = second.model_dump(mode="json")["turns"]
+        asked[-2]["text"] = "Well, " + asked[-2]["text"][0].lower() + asked[-2]["text"][1:]
+        lines = [{"id": first.id, "reject": "dull"}, {"id": second.id, "turns": asked}]
+        (build / "corrections.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+        paid = len(server.calls)
+        result, _ = make(server, build, source, 14)
+        repairs = [call for call in server.calls if "A check refused it" in prompt_of(call)]
+    assert not repairs, "a reviewer's word is final"
+    assert len(server.calls) - paid <= 10, "one dialogue more"
+    made = {dialogue.id: dialogue for dialogue in dialogues(build)}
+    assert len(made) == result.manifest.counts["accepted"] == 14
+    assert first.id not in made
+    assert [reject.reason for reject in rejects(build)] == ["rejected_by_reviewer"]
+    assert made[second.id].turns[-2].text.startswith("Well, ")
+    assert made[second.id].provenance.details["corrected"] is True
+    assert all(made[dialogue.id] == dialogue for dialogue in rest)
+
+
+def test_the_commands_of_the_pipeline_take_it_from_there(source: str, tmp_path: Path) -> None:
+    with OpenAIServer(good_model) as server:
+        make(server, tmp_path / "build", source, 7, verify=0)
+    assert "7" in askqa("check", tmp_path / "build").stdout
+    askqa("synthesize", tmp_path / "build", "--quiet", "--workers", "1")
+    askqa("release", tmp_path / "build", "--version", "0.1.0", "--quiet", "--workers", "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -92,11 +93,18 @@ def generate(
     )
     settings = settings.model_copy(update={"generate": section, "llm": model_section})
     with build.locked():
-        save_settings(out, settings)
         passages = stage.ingest(build, section, lambda count: None)
         if not quiet and not json:
             unusable = passages.counts.get("rejected", 0)
-            typer.echo(f"{passages.counts['passages']:,} passages, {unusable:,} unusable records")
+            reasons = ", ".join(
+                f"{name.removeprefix('rejected:').replace('_', ' ')} {count:,}"
+                for name, count in passages.counts.items()
+                if name.startswith("rejected:")
+            )
+            typer.echo(
+                f"passages: {passages.counts['passages']:,}; records that cannot be used: "
+                f"{unusable:,}" + (f" ({reasons})" if reasons else "")
+            )
         if section.writer == "llm":
             llm.generate_with_llm(build, settings, quiet=quiet, json=json)
         else:
@@ -106,6 +114,10 @@ def generate(
                 typer.echo(manifest.model_dump_json(indent=1))
             elif not quiet:
                 print_counts("dialogues", manifest.counts)
+                unknown = stage.unmatched_corrections(build, manifest)
+                if unknown:
+                    typer.echo(f"{unknown} corrections name no dialogue of this build")
+        save_settings(out, settings)  # once it has worked: a refused option is not remembered
     if not quiet and not json:
         typer.echo(f"next: askqa-build synthesize {out}")
 
@@ -183,9 +195,9 @@ def synthesize(
     )
     folder.complete("dialogues")
     with folder.locked():
-        save_settings(build, settings.model_copy(update={"synthesize": section}))
         with shard_progress("speaking", quiet or json) as progress:
             manifest = stage.synthesize(folder, section, workers=workers, progress=progress)
+        save_settings(build, settings.model_copy(update={"synthesize": section}))
     if json:
         typer.echo(manifest.model_dump_json(indent=1))
     elif not quiet:
@@ -234,7 +246,6 @@ def release(
     settings = load_settings(build)
     section = overlaid(settings.release, title=title, license=license, repo=repo, card=card)
     with folder.locked(), shard_progress("packaging", quiet or json) as progress:
-        save_settings(build, settings.model_copy(update={"release": section}))
         manifest = stage.release(
             folder,
             section,
@@ -243,13 +254,17 @@ def release(
             workers=workers,
             progress=progress,
         )
+        save_settings(build, settings.model_copy(update={"release": section}))
     if json:
         typer.echo(manifest.model_dump_json(indent=1))
     elif not quiet:
         for config, splits in manifest.rows.items():
             rows = ", ".join(f"{split} {count:,}" for split, count in splits.items())
             typer.echo(f"{config:10} {rows}")
-        typer.echo(f"{sum(manifest.hours.values()):.2f} hours, version {manifest.version}")
+        typer.echo(
+            f"version {manifest.version}: {sum(manifest.hours.values()):.2f} hours of conversation "
+            f"({manifest.hours_spoken:.2f} hours of audio, each narration counted once)"
+        )
         typer.echo(f'load it: datasets.load_dataset("{build / "release"}")')
 
 
@@ -281,5 +296,6 @@ def demo(
     """Run the whole pipeline on the bundled passages, offline, in about a minute."""
     generate(out=out, source=["sample"], shard_size=10, workers=workers)
     synthesize(out, workers=workers)
+    shutil.rmtree(out / "release", ignore_errors=True)  # of an earlier demo: it has no history
     release(out, version="1.0.0", title="ASK-QA demo", workers=workers)
     typer.echo(f"listen to it: {(out / 'release' / 'listen.html').resolve()}")

@@ -81,7 +81,7 @@ def _body(
             repo=settings.repo or "NAME/SET",
             citation=_CITATION,
         )
-    except (TemplateError, TypeError) as error:
+    except (TemplateError, TypeError, ValueError) as error:
         raise ReleaseError(f"{path}: the card's template cannot be filled in: {error}") from error
     return re.sub(r"\| *\n\n+(?=\|)", "|\n", text)  # rows of a table follow each other
 

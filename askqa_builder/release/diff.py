@@ -55,12 +55,19 @@ class Diff(Record):
         return "patch" if self.audio else "none"
 
 
-def compare(old: Path, new: Path) -> Diff:
-    """Compare two release folders; only their manifests and indexes are read."""
+def compare(old: Path | None, new: Path) -> Diff:
+    """Compare two release folders; only their manifests and indexes are read.
+
+    Without an old one, what is compared is `new` with itself: only leaks can show.
+    """
     from askqa_builder.release.folder import read_manifest
 
-    before, after = read_manifest(old), read_manifest(new)
-    rows = {row["id"]: (split, row) for split, row in read_index(old)}
+    before, after = read_manifest(old or new), read_manifest(new)
+    # a few hundred bytes a dialogue, whatever it holds
+    rows = {
+        row["id"]: (split, row["text"], row["voices"], row["audio"])
+        for split, row in (read_index(old) if old is not None else ())
+    }
     total_before, total_after = len(rows), 0
     history = read_history(old)
     changed: dict[str, list[str]] = {
@@ -77,7 +84,7 @@ def compare(old: Path, new: Path) -> Diff:
         elif splits.setdefault(passage, split) != split:
             leaks[passage] = f"{row['id']}: its passage is in {splits[passage]} and in {split}"
         kind = _change(rows.pop(row["id"], None), split, row)
-        if kind is not None:
+        if kind is not None and old is not None:
             changed[kind].append(row["id"])
     return Diff(
         old=before.version,
@@ -91,19 +98,19 @@ def compare(old: Path, new: Path) -> Diff:
 
 
 def _change(
-    before: tuple[str, dict[str, str]] | None, split: str, row: dict[str, str]
+    before: tuple[str, str, str, str] | None, split: str, row: dict[str, str]
 ) -> str | None:
     """What happened to a row: the gravest change names it."""
     if before is None:
         return "added"
-    old_split, old = before
-    if old["text"] != row["text"]:
+    old_split, text, voices, audio = before
+    if text != row["text"]:
         return "text"
     if old_split != split:
         return "split"
-    if old["voices"] != row["voices"]:
+    if voices != row["voices"]:
         return "voice"
-    return "audio" if old["audio"] != row["audio"] else None
+    return "audio" if audio != row["audio"] else None
 
 
 def _columns_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

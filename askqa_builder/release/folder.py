@@ -24,7 +24,14 @@ from askqa_builder.config import ReleaseSettings
 from askqa_builder.engine import ShardReport, run_stage
 from askqa_builder.errors import ReleaseError
 from askqa_builder.release.card import write_card
-from askqa_builder.release.diff import Diff, check_step, compare, parse_version, summary
+from askqa_builder.release.diff import (
+    Diff,
+    check_step,
+    compare,
+    parse_version,
+    smallest_next,
+    summary,
+)
 from askqa_builder.release.index import HISTORY, read_history, read_index, write_history
 from askqa_builder.release.licences import licence_for
 from askqa_builder.release.listen import write_samples
@@ -109,6 +116,7 @@ def release(
             if path.is_file() and name != MANIFEST and name not in files:
                 files[name] = sha256_of(path)
         manifest = manifest.model_copy(update={"files": dict(sorted(files.items()))})
+        _check_unchanged(previous, manifest)
         write_text(fresh / MANIFEST, manifest.model_dump_json(indent=1))
         _swap(fresh, folder)
     return manifest
@@ -147,10 +155,13 @@ def _manifest(
 
 
 def _write_history(fresh: Path, manifest: ReleaseManifest, previous: Path | None) -> None:
-    """Every passage of this and all earlier releases, with the split that it had first."""
+    """Every passage of this and all earlier releases, with the strictest split it ever had."""
+    strictness: dict[str, int] = {split: rank for rank, split in enumerate(SPLITS)}
     history = read_history(previous)
     for split, row in read_index(fresh):
-        history.setdefault(row["passage"], (split, manifest.version))
+        known = history.get(row["passage"])
+        if known is None or strictness[split] > strictness[known[0]]:
+            history[row["passage"]] = (split, manifest.version)
     write_history(fresh / HISTORY, history)
 
 
@@ -158,10 +169,28 @@ def _changes(previous: Path | None, fresh: Path, manifest: ReleaseManifest) -> D
     """Compare with the release before; raises ReleaseError if the version does not follow."""
     # the comparison reads manifests; this one is written for good at the very end
     write_text(fresh / MANIFEST, manifest.model_dump_json(indent=1))
-    changes = compare(previous or fresh, fresh)
+    changes = compare(previous, fresh)
     check_step(changes)
     (fresh / MANIFEST).unlink()
     return changes if previous is not None else None
+
+
+def _check_unchanged(previous: Path | None, manifest: ReleaseManifest) -> None:
+    """One version is one content: raise ReleaseError if a file differs under the same version."""
+    if previous is None:
+        return
+    before = read_manifest(previous)
+    if before.version == manifest.version and before.files != manifest.files:
+        name = min(
+            name
+            for name in before.files.keys() | manifest.files.keys()
+            if before.files.get(name) != manifest.files.get(name)
+        )
+        raise ReleaseError(
+            f"--version {manifest.version} is there with another {name}; use "
+            f"{smallest_next(manifest.version, 'patch')} or later (or, if it was never published, "
+            f"delete {previous})"
+        )
 
 
 def _changelog(previous: Path | None, manifest: ReleaseManifest, changes: Diff | None) -> str:
@@ -169,7 +198,8 @@ def _changelog(previous: Path | None, manifest: ReleaseManifest, changes: Diff |
     if changes is None or previous is None:
         rows = sum(manifest.rows["dialogues"].values())
         return f"{title}\n## {manifest.version}\n\n- First release: {rows:,} dialogues.\n"
-    earlier = (previous / CHANGELOG).read_text().removeprefix(title)
+    path = previous / CHANGELOG
+    earlier = path.read_text().removeprefix(title) if path.is_file() else ""
     if changes.old == changes.new:
         return title + earlier
     return f"{title}\n## {manifest.version}\n\n- {summary(changes).capitalize()}.\n{earlier}"

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 
 from askqa_builder.clips import ClipShard
 from askqa_builder.schema import SPLITS, Dialogue, SpokenDialogue
+from askqa_builder.splits import passage_hash
 from askqa_builder.store import digest
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def index_row(spoken: SpokenDialogue, clips: ClipShard) -> dict[str, Any]:
     dialogue = spoken.dialogue
     sound = hashlib.sha256()
     for clip in (*spoken.narration, *(turn.clip for turn in spoken.turns)):
-        sound.update(clips.sha256(clip.key))
+        sound.update(clips.sha256(clip.key) + clip.model_dump_json(exclude={"key"}).encode())
     speakers: list[JsonValue] = [
         [speaker.engine, speaker.model, speaker.id]
         for speaker in (spoken.narrator, spoken.user, spoken.assistant)
@@ -56,14 +57,9 @@ def index_row(spoken: SpokenDialogue, clips: ClipShard) -> dict[str, Any]:
     }
 
 
-def passage_hash(text: str) -> str:
-    """Hash of a passage's letters and digits: layout, case and punctuation do not matter."""
-    return digest("".join(filter(str.isalnum, text.casefold())))
-
-
 def _text_hash(dialogue: Dialogue) -> str:
-    """Hash of what is published of the text, provenance and split left out."""
-    return digest(dialogue.model_dump(mode="json", exclude={"provenance", "split", "group"}))
+    """Hash of all that is published of the text; the split is compared by itself."""
+    return digest(dialogue.model_dump(mode="json", exclude={"split"}))
 
 
 def read_index(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:

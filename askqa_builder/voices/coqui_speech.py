@@ -11,6 +11,7 @@ decoder sees padding). XTTS samples its codes one after the other: it is seeded,
 
 from __future__ import annotations
 
+import logging
 import pickle
 import unicodedata
 import warnings
@@ -87,6 +88,7 @@ def load(files: ModelFiles, device: str, threads: int, language: str) -> Model:
     torch.set_num_threads(threads)  # decides how sums are split, so the last bits
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # minds the numbers of XTTS's tokens
     with _one_line(files), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations between Coqui and its packages
         from TTS.config import register_config

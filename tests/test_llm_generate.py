@@ -543,7 +543,7 @@ def test_an_endpoint_that_dies_leaves_a_build_that_goes_on(source: str, tmp_path
         assert max(server.paid_calls.values()) == 1
 
 
-# -- people's corrections ----------------------------------------------------------------------------
+# -- corrections of people ---------------------------------------------------------------
 
 
 def test_what_a_reviewer_refuses_is_refilled_and_what_is_corrected_stays(

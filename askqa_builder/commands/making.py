@@ -106,6 +106,7 @@ def generate(
                 f"{unusable:,}" + (f" ({reasons})" if reasons else "")
             )
         if section.writer == "llm":
+            save_settings(out, settings)  # before it is paid for: a stopped run goes on by itself
             llm.generate_with_llm(build, settings, quiet=quiet, json=json)
         else:
             with shard_progress("writing", quiet or json) as progress:

@@ -125,6 +125,12 @@ class SynthesizeSettings(_Section):
     perturb_share: float = Field(default=1.0, ge=0, le=1)
     """Of the dialogues that get one."""
     perturb_roles: tuple[SpeakerRole, ...] = ("user",)
+    asr: str = "none"
+    """Recogniser that must understand every clip: none, faster-whisper[:MODEL], openai:MODEL[@URL].
+    It shares device, threads and language with [synthesize.coqui], and limits, budget and prices
+    with [synthesize.openai]."""
+    max_wer: float = Field(default=0.3, ge=0)
+    """Highest word error rate of a clip."""
     coqui: CoquiSettings = CoquiSettings()
     openai: SpeechSettings = SpeechSettings()
 

@@ -59,19 +59,18 @@ def llm_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
 
     columns = (
-        bars.TextColumn("asking"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
+        bars.BarColumn(bar_width=20),
         bars.TextColumn("{task.fields[note]}"),
         bars.TimeElapsedColumn(),
     )
     with bars.Progress(*columns, console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task("asking", total=None, note="")
+        task = bar.add_task("", total=None, note="asking")
 
         def advance(progress: Progress) -> None:
-            note = f"accepted · {progress.rejected:,} rejected · round {progress.round}"
+            note = f"{progress.accepted:,}/{progress.wanted:,} accepted"
+            note += f", {progress.rejected:,} rejected"
             if progress.spent_usd is not None:
-                note += f" · ${progress.spent_usd:,.2f} spent"
+                note += f", ${progress.spent_usd:,.2f} spent"
                 if progress.budget_usd is not None:
                     note += f", ${progress.budget_usd - progress.spent_usd:,.2f} left"
             bar.update(task, completed=progress.accepted, total=progress.wanted, note=note)

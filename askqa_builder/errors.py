@@ -60,6 +60,14 @@ class RefusedTextError(VoiceError):
     """An engine cannot say one text: that record is rejected, and the run goes on."""
 
 
+class RecogniserError(AskqaError):
+    """A speech recogniser cannot start."""
+
+
+class RefusedClipError(RecogniserError):
+    """A recogniser will not take one clip: that record is rejected, and the run goes on."""
+
+
 class EndpointError(AskqaError):
     """An HTTP endpoint is unreachable, refuses, or answers nonsense for good."""
 

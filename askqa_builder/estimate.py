@@ -124,7 +124,7 @@ async def _estimate(
             spent_usd = session.endpoint.budget.spent_usd if session.has_price else None
             limit_usd = session.endpoint.budget.limit_usd
             refused = len(attempts) - accepted
-            progress(Progress(len(candidates), accepted, refused, spent_usd, limit_usd, 1))
+            progress(Progress(len(candidates), accepted, refused, spent_usd, limit_usd))
 
         await session.attempts(candidates, use)
         if session.stopped is not None:

@@ -22,14 +22,14 @@ from pydantic import BaseModel, JsonValue
 from askqa_builder import checks, near_duplicates, verify
 from askqa_builder.config import GenerateSettings, LlmSettings
 from askqa_builder.errors import BudgetError, EndpointError, SettingsError
-from askqa_builder.generate import CORRECTIONS, tally
+from askqa_builder.generate import CORRECTIONS, read_corrections, tally
 from askqa_builder.llm_session import Attempt, Progress, Session, opened
 from askqa_builder.near_duplicates import NearDuplicates
 from askqa_builder.prompts import Prompts
 from askqa_builder.quota import STRATA, Order, Quotas
 from askqa_builder.schema import Dialogue, Reject
 from askqa_builder.spool import Spool
-from askqa_builder.store import Build, Manifest, digest, sha256_of, write_records
+from askqa_builder.store import Build, Manifest, digest, write_records
 from askqa_builder.writers.llm import LlmWriter
 
 STAGE = "dialogues"
@@ -115,14 +115,14 @@ class _Run:
             "verify_model": llm.verify_model or llm.model,
             "prompts": dict(prompts.digests()),
         }
-        corrections = build.root / CORRECTIONS
+        self._corrected = {correction.id for correction in read_corrections(build)}
+        loose = build.loose(CORRECTIONS)
         shards = range(build.complete("passages").shards)
-        self._inputs = [build.inputs("passages", shard) for shard in shards]
+        self._inputs = [build.inputs("passages", shard) | loose for shard in shards]
         self._fingerprint = digest(
             _VERSION,
             [checks.VERSION, verify.VERSION, LlmWriter.version, near_duplicates.VERSION],
             self.settings,
-            sha256_of(corrections).sha256 if corrections.is_file() else None,
             # of all shards: which passages are used depends on which there are
             [dict(inputs) for inputs in self._inputs],
         )
@@ -143,16 +143,15 @@ class _Run:
     ) -> EndpointError | None:
         """Try candidates until the quotas are filled; or return why they are not."""
         similar = NearDuplicates(spool.database)
-        rounds = number = 0
+        number = 0
         while self.quotas.missing and self._session.stopped is None and number < self._most:
-            rounds += 1
             candidates = self.quotas.next_round(self._orders, self._most - number)
             done = Counter[bool]()
 
             def use(index: int, attempt: Attempt, first: int = number) -> None:
                 spool.put(first + index, *attempt.where, attempt.item)
                 done[isinstance(attempt.item, Dialogue)] += 1  # noqa: B023  # used in this turn
-                progress(self._progress(rounds, done))  # noqa: B023
+                progress(self._progress(done))  # noqa: B023
 
             await self._session.attempts(candidates, use)
             for index, candidate in enumerate(candidates, start=number):
@@ -186,13 +185,23 @@ class _Run:
         totals: Counter[str] = Counter()
         for shard, inputs in enumerate(self._inputs):
             with self._build.shard(STAGE, shard, self._fingerprint, inputs) as (output, counts):
-                dialogues = _tallied(counts, spool.dialogues(shard))
+                dialogues = self._tallied(counts, spool.dialogues(shard))
                 write_records(output.path(".jsonl"), dialogues)
-                write_records(output.rejects_path(), _tallied(counts, spool.rejects(shard)))
+                rejects = self._tallied(counts, spool.rejects(shard))
+                write_records(output.rejects_path(), rejects)
             totals.update(counts)
         return self._build.close_stage(STAGE, len(self._inputs), self.settings, totals)
 
-    def _progress(self, rounds: int, done: Counter[bool]) -> Progress:
+    def _tallied(self, counts: Counter[str], items: Iterable[ItemT]) -> Iterator[ItemT]:
+        """Count candidates, and what they cost, on their way to the file."""
+        for item in items:
+            tally(counts, item)
+            counts.update(_cost(item))
+            if item.id in self._corrected:
+                counts["corrected"] += 1
+            yield item
+
+    def _progress(self, done: Counter[bool]) -> Progress:
         accepted, tried = self.quotas.total_accepted, sum(self.quotas.tried.values())
         budget = self._session.endpoint.budget
         return Progress(
@@ -201,7 +210,6 @@ class _Run:
             rejected=tried - accepted + done[False],
             spent_usd=budget.spent_usd if self._session.has_price else None,
             budget_usd=budget.limit_usd,
-            round=rounds,
         )
 
 
@@ -220,14 +228,6 @@ def _similar(dialogue: Dialogue, reason: str, detail: str) -> Reject:
         detail=detail,
         raw={"details": details, "refused": raw},
     )
-
-
-def _tallied(counts: Counter[str], items: Iterable[ItemT]) -> Iterator[ItemT]:
-    """Count candidates, and what they cost, on their way to the file."""
-    for item in items:
-        tally(counts, item)
-        counts.update(_cost(item))
-        yield item
 
 
 class _Paid(BaseModel):

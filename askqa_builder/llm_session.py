@@ -54,7 +54,6 @@ class Progress:
     spent_usd: float | None
     """By this build, in all its runs; None where the model has no price."""
     budget_usd: float | None
-    round: int
 
 
 class Session:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from askqa_builder.asr import Gate, forgotten
 from askqa_builder.clips import (
     ClipFault,
     ClipShard,
@@ -62,8 +64,10 @@ class Studio:
         earlier: ClipShard | None,
         journal: Journal,
         conditions: Conditions | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._engines, self._conditions = engines, conditions or Conditions()
+        self._gate = gate
         self._casting = Casting({role: e.voices() for role, e in engines.items()}, seed)
         self._clips, self._earlier, self._journal = clips, earlier, journal
         self._faults: dict[str, ClipFault] = {}
@@ -73,35 +77,42 @@ class Studio:
         """What had to be done for it: not a property of the result, so in no receipt."""
 
     def rehearse(self, passages: Iterable[Sequence[Dialogue]]) -> None:
-        """Have the slow engines say what the dialogues of these passages need."""
+        """Have the slow engines say what the dialogues of these passages need, and all of it heard.
+
+        By a recogniser, where there is one: many clips at a time suit it too.
+        """
+        passages = list(passages)
         wanted: dict[int, dict[str, _Part]] = {}
         engines = {id(e): e for e in self._engines.values() if isinstance(e, ManyVoices)}
         for dialogues in passages:
-            for role, part in self._parts(dialogues):
+            for role, part in self._parts(dialogues) if engines else ():
+                if id(self._engines[role]) not in engines:
+                    continue
                 wanted.setdefault(id(self._engines[role]), {})[part.key] = part
         for number, engine in engines.items():
             parts = list(wanted.get(number, {}).values())
             if engine.batch > 1:  # of like length together, or short ones would mostly be padding
                 parts.sort(key=lambda part: (len(part.script.spoken_text), part.key))
             self._speak(engine, list(_with_missing(parts, engine.batch, self._is_there)))
+        if self._gate is not None:
+            for clip, flac in self._gate.heard(self._sounds(passages)):
+                self._journal.put(clip, flac)
 
     def record(self, dialogues: Sequence[Dialogue]) -> Iterator[SpokenDialogue | Reject]:
         """Speak the dialogues on one passage; each comes back spoken or as a reject."""
         narrator = self._narrator(dialogues[0])
         try:
-            narration = self._keep(self._narration(dialogues[0].passage, narrator))
+            narration = self._keep(self._checked(self._narration(dialogues[0].passage, narrator)))
         except ClipFault as fault:
             yield from (_reject(d, fault, "narration") for d in dialogues)
             return
         for dialogue in dialogues:
             speakers = self._partners(dialogue, narrator)
             try:
-                clips = self._keep(
-                    [
-                        self._say(turn.role, turn.text, speakers[turn.role])
-                        for turn in dialogue.turns
-                    ]
-                )
+                said = [
+                    self._say(turn.role, turn.text, speakers[turn.role]) for turn in dialogue.turns
+                ]
+                clips = self._keep(self._checked(said))
             except ClipFault as fault:
                 yield _reject(dialogue, fault, "turns")
                 continue
@@ -138,10 +149,10 @@ class Studio:
     # -- what -------------------------------------------------------------------------------------
 
     def _parts(self, dialogues: Sequence[Dialogue]) -> Iterator[tuple[SpeakerRole, _Part]]:
-        """What the slow engines will have to say; nothing of what is rejected unheard."""
+        """What will have to be said; nothing of what is rejected unheard."""
         narrator = self._narrator(dialogues[0])
         try:
-            yield from self._slow(
+            yield from self._readable(
                 ("narrator", s, narrator) for s in segments(dialogues[0].passage, _SEGMENT_CHARS)
             )
         except ClipFault:
@@ -149,20 +160,19 @@ class Studio:
         for dialogue in dialogues:
             speakers = self._partners(dialogue, narrator)
             try:
-                yield from self._slow(
+                yield from self._readable(
                     (turn.role, turn.text, speakers[turn.role]) for turn in dialogue.turns
                 )
             except ClipFault:
                 continue
 
-    def _slow(
+    def _readable(
         self, said: Iterable[tuple[SpeakerRole, str, Speaker]]
     ) -> list[tuple[SpeakerRole, _Part]]:
         """Raises ClipFault if one of the texts cannot be read aloud."""
         return [
             (role, _Part(clip_key(text, speaker), read_script(text), speaker))
             for role, text, speaker in said
-            if isinstance(self._engines[role], ManyVoices)
         ]
 
     def _narration(self, passage: str, narrator: Speaker) -> list[tuple[Clip, bytes]]:
@@ -199,12 +209,12 @@ class Studio:
     def _say(self, role: SpeakerRole, text: str, speaker: Speaker) -> tuple[Clip, bytes]:
         """The clip of an utterance: found among those made before, or made now."""
         key = clip_key(text, speaker)
-        if self._earlier is not None and key in self._earlier:
-            self.work["clips_reused"] += 1
-            return self._earlier.clip(key), self._earlier[key]
         if key in self._journal:
             self.work["clips_resumed"] += key in self._journal.resumed
-            return self._journal[key]
+            return self._as_heard(*self._journal[key])
+        if self._earlier is not None and key in self._earlier:
+            self.work["clips_reused"] += 1
+            return self._as_heard(self._earlier.clip(key), self._earlier[key])
         if key in self._faults:
             raise self._faults[key]
         clip, flac = make_clip(self._engines[role], text, speaker)
@@ -213,11 +223,31 @@ class Studio:
             self._journal.put(clip, flac)
         return clip, flac
 
+    def _as_heard(self, clip: Clip, flac: bytes) -> tuple[Clip, bytes]:
+        """A clip of an earlier run, which may have had a recogniser."""
+        return (forgotten(clip) if self._gate is None else clip), flac
+
+    def _sounds(self, passages: Iterable[Sequence[Dialogue]]) -> Iterator[tuple[Clip, bytes]]:
+        """All that the dialogues need and that can be said."""
+        for dialogues in passages:
+            for role, part in self._parts(dialogues):
+                with suppress(ClipFault):  # recording meets it again, and rejects for it
+                    yield self._say(role, part.script.text, part.speaker)
+
+    def _checked(self, clips: list[tuple[Clip, bytes]]) -> list[tuple[Clip, bytes]]:
+        """The clips as heard by the recogniser, if there is one. Raises ClipFault for a bad one."""
+        if self._gate is None:
+            return clips
+        return [(self._gate.check(clip, flac), flac) for clip, flac in clips]
+
     def _keep(self, clips: list[tuple[Clip, bytes]]) -> tuple[Clip, ...]:
         """Write clips to the shard, each once."""
         for clip, flac in clips:
             if self._clips.put(clip, flac):
                 self.counts.update(clips=1, milliseconds=round(clip.duration_s * 1000))
+                for name in ("asr_errors", "asr_words"):
+                    if name in clip.measures:
+                        self.counts[name] += int(clip.measures[name])
         return tuple(clip for clip, _ in clips)
 
 

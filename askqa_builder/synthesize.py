@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from askqa_builder.asr import VERSION as ASR_VERSION
+from askqa_builder.asr import Gate, Recogniser, open_recogniser
 from askqa_builder.clips import VERSION, ClipShard, ClipWriter
 from askqa_builder.config import SynthesizeSettings
 from askqa_builder.engine import ShardReport, run_stage
@@ -39,6 +41,12 @@ def engine_of(spec: str, settings: SynthesizeSettings, cache: Path) -> Voices:
     return open_voices(spec, settings, cache)
 
 
+@cache
+def recogniser_of(settings: SynthesizeSettings, cache: Path) -> Recogniser | None:
+    """The recogniser of this process, if the settings want one."""
+    return open_recogniser(settings, cache)
+
+
 @dataclass(frozen=True)
 class SynthesizeStage:
     """Casts and speaks the dialogues of a shard."""
@@ -54,6 +62,7 @@ class SynthesizeStage:
             "user": how.user,
             "assistant": how.assistant,
             **({"perturbed": how.conditions.described()} if how.perturb else {}),
+            **({"asr": how.asr, "max_wer": how.max_wer} if how.asr != "none" else {}),
         }
 
     def engines(self, build: Build) -> dict[SpeakerRole, Voices]:
@@ -63,6 +72,10 @@ class SynthesizeStage:
         """
         cache = build.root / CACHE_FOLDER
         return {role: engine_of(spec, self.how, cache) for role, spec in self._specs().items()}
+
+    def recogniser(self, build: Build) -> Recogniser | None:
+        """Raises RecogniserError if there should be one and it cannot start."""
+        return recogniser_of(self.how, build.root / CACHE_FOLDER)
 
     def _specs(self) -> dict[SpeakerRole, str]:
         how = self.how
@@ -76,17 +89,20 @@ class SynthesizeStage:
 
     def fingerprint(self, build: Build, shard: int) -> str:
         engines = self.engines(build).values()
+        recogniser = self.recogniser(build)
         return digest(
             VERSION,
             self.settings(),
             [[e.name, e.model, e.version, e.settings] for e in engines],
             [[voice.model_dump(mode="json") for voice in e.voices()] for e in engines],
+            None if recogniser is None else [ASR_VERSION, recogniser.name],
         )
 
     def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:
         dialogues = read_records(build.shard_path("dialogues", shard), Dialogue)
         passages = [list(group) for _, group in groupby(dialogues, key=lambda d: d.passage_id)]
         earlier = _earlier_clips(build, shard)
+        recogniser = self.recogniser(build)
         spoken_dialogues: list[SpokenDialogue] = []
         rejects: list[Reject] = []
         with (
@@ -95,7 +111,13 @@ class SynthesizeStage:
             ClipWriter(file) as clips,
         ):
             studio = Studio(
-                self.engines(build), self.how.seed, clips, earlier, journal, self.how.conditions
+                self.engines(build),
+                self.how.seed,
+                clips,
+                earlier,
+                journal,
+                self.how.conditions,
+                None if recogniser is None else Gate(recogniser, self.how.max_wer),
             )
             studio.rehearse(passages)
             for passage in passages:
@@ -134,7 +156,8 @@ def synthesize(
     stage = SynthesizeStage(settings)
     for perturbation in settings.conditions.perturbations:
         perturbation.check_installed()
-    # an engine that cannot start is one line here, not one per worker
-    most = [engine.max_processes for engine in stage.engines(build).values()]
+    # what cannot start is one line here, not one per worker
+    helpers = [*stage.engines(build).values(), stage.recogniser(build)]
+    most = [helper.max_processes for helper in helpers if helper is not None]
     workers = min(workers, *(limit for limit in most if limit is not None), workers)
     return run_stage(stage, build, workers=workers, progress=progress)

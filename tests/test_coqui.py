@@ -433,7 +433,30 @@ def test_clips_to_imitate_are_looked_for(model: Path, tmp_path: Path) -> None:
         engine.speak("The motto.", speaker("mia"))
 
 
-# -- XTTS -----------------------------------------------------------------------------------------
+# -- imitation: YourTTS and XTTS ------------------------------------------------------------------
+
+
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(22_050).astype(np.float32) / 8
+
+
+def test_a_model_of_yourtts_kind_speaks_and_imitates(tmp_path: Path) -> None:
+    model = str(tiny_vits.build(tmp_path / "model", phonemes=False, imitates=True))
+    engine = CoquiVoices(model, CoquiSettings(batch=2))
+    assert [voice.id for voice in engine.voices()] == list(tiny_vits.SPEAKERS)
+    ava, ben = said(engine, [Line("A plain line.", speaker(name)) for name in ("ava", "ben")])
+    french = CoquiVoices(model, CoquiSettings(language="fr-fr"))
+    assert not np.array_equal(french.speak("A plain line.", speaker()).samples, ava.samples)
+    with pytest.raises(VoiceError, match=r"the model speaks \['en', 'fr-fr'\]"):
+        CoquiVoices(model, CoquiSettings(language="xx")).speak("Yes.", speaker())
+    clips = tmp_path / "clips"
+    (clips / "mia").mkdir(parents=True)
+    for name, sound in (("mia/1.wav", noise()), ("mia/2.wav", noise()[::-1]), ("tom.wav", noise())):
+        soundfile.write(clips / name, sound, 16_000)
+    imitator = CoquiVoices(model, CoquiSettings(batch=2, references=str(clips)))
+    assert [voice.id for voice in imitator.voices()] == ["mia", "tom"]
+    mia, tom = said(imitator, [Line("A plain line.", speaker(name)) for name in ("mia", "tom")])
+    assert len({s.samples.tobytes() for s in (ava, ben, mia, tom)}) == 4
 
 
 @pytest.fixture(scope="module")
@@ -462,9 +485,8 @@ def test_xtts_speaks_with_its_own_speakers_the_same_each_time(xtts: Path) -> Non
 def test_xtts_imitates_clips(xtts: Path, tmp_path: Path) -> None:
     clips = tmp_path / "clips"
     (clips / "mia").mkdir(parents=True)
-    noise = np.random.default_rng(0).standard_normal(22_050).astype(np.float32) / 8
     for name in ("mia/1.wav", "mia/2.flac", "tom.wav"):
-        soundfile.write(clips / name, noise, 22_050)
+        soundfile.write(clips / name, noise(), 22_050)
     (clips / "bad.wav").write_bytes(b"no sound")
     (clips / "speakers.csv").write_text("speaker,sex\ntom,M\nmia,F\n")
     settings = CoquiSettings(references=str(clips))
@@ -477,7 +499,7 @@ def test_xtts_imitates_clips(xtts: Path, tmp_path: Path) -> None:
     with pytest.raises(VoiceError, match=r"bad\.wav: cannot be imitated"):
         engine.speak("Yes.", speaker("bad"))
     version = engine.version
-    soundfile.write(clips / "tom.wav", noise[::-1], 22_050)
+    soundfile.write(clips / "tom.wav", noise()[::-1], 22_050)
     assert CoquiVoices(str(xtts), settings).version != version, "another voice is another version"
 
 

@@ -18,7 +18,7 @@ from openai_server import OpenAIServer
 from pipeline import askqa, command, one_line, tree
 from speech_server import VOICES, speak
 
-from askqa_builder.config import CoquiSettings, SynthesizeSettings, load_settings
+from askqa_builder.config import CoquiSettings, SpeechSettings, SynthesizeSettings
 from askqa_builder.engine import ShardReport
 from askqa_builder.journal import Journal
 from askqa_builder.schema import Clip, SpokenDialogue
@@ -48,6 +48,10 @@ def server() -> Iterator[OpenAIServer]:
         yield running
 
 
+def at(server: OpenAIServer) -> SpeechSettings:
+    return SpeechSettings(base_url=server.base_url, voices=VOICES)
+
+
 def copied(written: Path, folder: Path) -> Path:
     return Path(shutil.copytree(written, folder))
 
@@ -74,7 +78,7 @@ def killed_when(ready: Callable[[], bool], *arguments: str | Path) -> None:
     process.wait()
 
 
-def speak_on(build: Path, settings: SynthesizeSettings | None = None) -> Counter[str]:
+def speak_on(build: Path, settings: SynthesizeSettings) -> Counter[str]:
     """Run the stage in this process, as the command does; returns what it had to do."""
     work: Counter[str] = Counter()
 
@@ -83,7 +87,7 @@ def speak_on(build: Path, settings: SynthesizeSettings | None = None) -> Counter
 
     folder = Build(build)
     with folder.locked():
-        synthesize(folder, settings or load_settings(build).synthesize, progress=note)
+        synthesize(folder, settings, progress=note)
     return work
 
 
@@ -105,17 +109,17 @@ def in_scratch(build: Path) -> int:
         return len(journal.resumed)
 
 
-@pytest.mark.skip(reason="fails: the journal of a killed shard is not taken up again")
 def test_coqui_killed_goes_on_where_it_was(written: Path, model: Path, tmp_path: Path) -> None:
     whole, broken = copied(written, tmp_path / "whole"), copied(written, tmp_path / "broken")
     spec = f"coqui:{model}"
-    speak_on(whole, SynthesizeSettings(narrator=spec, user=spec, assistant=spec))
+    settings = SynthesizeSettings(narrator=spec, user=spec, assistant=spec)
+    speak_on(whole, settings)
     killed_when(lambda: in_scratch(broken) >= CLIPS, "synthesize", broken, "--voices", spec, "-q")
     kept = in_scratch(broken)
     assert CLIPS <= kept < clips_of(whole)
     with scratch(broken).open("ab") as torn:
         torn.write(b"\0\0\1\0\0\0\2\0a clip that was torn")
-    work = speak_on(broken)
+    work = speak_on(broken, settings)
     assert work["clips_spoken"] == clips_of(whole) - kept, "nothing is spoken twice"
     assert made(broken) == made(whole)
     for dialogue in spoken(whole):
@@ -155,11 +159,13 @@ def test_batches_that_were_killed_give_the_same_bytes(
     assert made(broken) == made(whole)
 
 
-@pytest.mark.skip(reason="fails: the journal of a killed shard is not taken up again")
 def test_an_endpoint_killed_is_not_paid_twice(
     written: Path, server: OpenAIServer, tmp_path: Path
 ) -> None:
     whole, broken = copied(written, tmp_path / "whole"), copied(written, tmp_path / "broken")
+    settings = SynthesizeSettings(
+        narrator="openai:tts-1", user="openai:tts-1", assistant="openai:tts-1", openai=at(server)
+    )
     voices = [option for name in VOICES for option in ("--voice", name)]
     speaking = ("--voices", "openai:tts-1", "--base-url", server.base_url, *voices, "-q")
     speaking += ("--concurrency", "4")
@@ -168,17 +174,15 @@ def test_an_endpoint_killed_is_not_paid_twice(
     needed = server.paid - before
     before = server.paid
     killed_when(lambda: server.paid - before >= CLIPS, "synthesize", broken, *speaking)
-    speak_on(broken)
+    speak_on(broken, settings)
     assert needed <= server.paid - before <= needed + 4, "only what was in flight is paid again"
     assert made(broken) == made(whole)
     before = server.paid
-    assert not speak_on(broken)
+    assert not speak_on(broken, settings)
     assert server.paid == before
-    settings = spoken(whole)[0].assistant.settings
-    assert settings["base_url"] == server.base_url
+    assert spoken(whole)[0].assistant.settings["base_url"] == server.base_url
 
 
-@pytest.mark.skip(reason="fails: the journal of a killed shard is not taken up again")
 def test_engines_mix_by_role_without_any_binary(
     written: Path,
     model: Path,
@@ -192,10 +196,13 @@ def test_engines_mix_by_role_without_any_binary(
         *("--narrator", f"coqui:{model}", "--user", "espeak", "--assistant", "openai:tts-1"),
         *("--base-url", server.base_url, *voices, "-q"),
     )
+    settings = SynthesizeSettings(
+        narrator=f"coqui:{model}", assistant="openai:tts-1", openai=at(server)
+    )
     monkeypatch.setenv("PATH", "")
     askqa("synthesize", whole, *mixed)
     killed_when(lambda: in_scratch(broken) >= CLIPS, "synthesize", broken, *mixed)
-    speak_on(broken)
+    speak_on(broken, settings)
     assert made(broken) == made(whole)
     for dialogue in spoken(whole):
         engines = (dialogue.narrator.engine, dialogue.user.engine, dialogue.assistant.engine)
@@ -209,11 +216,11 @@ def test_engines_mix_by_role_without_any_binary(
 
 def test_espeak_killed_gives_the_same_bytes(written: Path, tmp_path: Path) -> None:
     whole, broken = copied(written, tmp_path / "whole"), copied(written, tmp_path / "broken")
-    speak_on(whole)
+    speak_on(whole, SynthesizeSettings())
     killed_when(
         lambda: any((broken / "speech").glob(".00000.parquet.*")), "synthesize", broken, "-q"
     )
-    speak_on(broken)
+    speak_on(broken, SynthesizeSettings())
     assert made(broken) == made(whole)
 
 

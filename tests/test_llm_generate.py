@@ -34,6 +34,7 @@ from scripted_models import good_model, good_reply, material, prompt_of, schema_
 from askqa_builder import llm_session
 from askqa_builder.config import GenerateSettings, LlmSettings
 from askqa_builder.errors import BudgetError, EndpointError
+from askqa_builder.estimate import estimate
 from askqa_builder.generate import ingest, read_dialogues
 from askqa_builder.generate_llm import Result, generate
 from askqa_builder.llm.batch import BatchEndpoint
@@ -341,32 +342,30 @@ def test_dollars_that_end_first_stop_the_run_with_an_account(source: str, tmp_pa
     prices = tmp_path / "prices.toml"
     prices.write_text(PRICES)
     out = tmp_path / "build"
-    common = ["--out", out, "--prices", prices, "--max-tokens", "100"]
     with OpenAIServer(good_model) as server:
-        first = ["--writer", "llm", "--model", "m", "--base-url", server.base_url]
-        first += ["--source", source, "--count", "40", "--budget-usd", "0.04"]
-        done = askqa("generate", *common, *first, code=1)
+        options = ["--writer", "llm", "--model", "m", "--base-url", server.base_url]
+        options += ["--prices", prices, "--max-tokens", "100", "--source", source]
+        options += ["--shard-size", "7", "--out", out, "--count", "40", "--budget-usd", "0.04"]
+        done = askqa("generate", *options, code=1)
         assert server.paid * 350e-6 <= 0.04
         error = done.stderr.strip()
         assert error.startswith("askqa-build: budget of $0.04 reached")
         assert len(error.splitlines()) == 1
         assert "accepted" in done.stdout
-        made = len(dialogues(out))
-        ledger = rejects(out)
-        assert 0 < made < 40
+        made, ledger = dialogues(out), rejects(out)
+        assert 0 < len(made) < 40
         assert {reject.reason for reject in ledger} == {"unfinished"}
         counts = json.loads((out / "dialogues/manifest.json").read_text())["counts"]
-        assert counts["candidates"] == made + len(ledger)
-        # With less left than a single call may cost, what is there stays.
+        assert counts["candidates"] == len(made) + len(ledger)
+        # With less left than a call may cost, a rerun makes no more, and what is there stays.
         kept = outcome(out)
-        assert "budget of $0.04" in one_line("generate", *common, "--count", "60", "--quiet")
-        assert len(dialogues(out)) == made
-        assert {n: d for n, d in outcome(out).items() if n != "askqa.toml"} == {
-            n: d for n, d in kept.items() if n != "askqa.toml"
-        }
-        askqa("generate", *common, "--count", "40", "--budget-usd", "1")
+        money: dict[str, Any] = {"prices": str(prices), "max_tokens": 100, "concurrency": 100}
+        with pytest.raises(BudgetError, match=r"budget of \$0.04 reached"):
+            make(server, out, source, 40, budget_usd=0.04, **money)
+        assert outcome(out) == kept
+        askqa("generate", "--out", out, "--budget-usd", "1")
         assert len(dialogues(out)) == 40
-        assert max(server.paid_calls.values()) <= 2
+        assert max(server.paid_calls.values()) <= 2, "two solvers get the same question"
 
 
 def test_an_estimate_tells_the_cost_and_its_preview_is_not_paid_again(
@@ -382,26 +381,32 @@ def test_an_estimate_tells_the_cost_and_its_preview_is_not_paid_again(
         preview = server.paid
         assert told["preview_candidates"] == told["preview_accepted"] == 20
         assert told["preview_usd"] == pytest.approx(preview * 350e-6)
-        text = askqa("estimate", "--out", out).stdout
-        assert server.paid == preview, "the same preview again is free"
-        assert "60 dialogues, by a preview of 20 (20 accepted)" in text
-        assert "95 %" in text
-        askqa("generate", "--out", out, "--writer", "llm", "--quiet")
-        assert server.paid <= told["calls"]["high"] * 1.05
-        assert server.paid >= told["calls"]["low"] * 0.95
-        assert max(server.paid_calls.values()) <= 2
-        assert told["usd"]["low"] * 0.95 <= server.paid * 350e-6 <= told["usd"]["high"] * 1.05
         assert told["seconds"]["value"] > 0
-        halved = json.loads(askqa("estimate", "--out", out, "--batch", "--json").stdout)
-        assert halved["usd"]["value"] == pytest.approx(told["usd"]["value"] / 2)
+        llm = LlmSettings(model="m", base_url=server.base_url, prices=str(prices))
+        settings = GenerateSettings(sources=(source,), writer="llm", count=60)
+        again = estimate(Build(out), settings, llm)
+        assert {**again.model_dump(mode="json"), "seconds": 0} == {**told, "seconds": 0}
+        assert again.seconds.value == pytest.approx(told["seconds"]["value"], abs=0.01)
+        assert server.paid == preview, "the same preview again is free"
+        assert "60 dialogues, by a preview of 20 (20 accepted)" in again.text()
+        assert "95 %" in again.text()
+        halved = estimate(Build(out), settings, llm.model_copy(update={"batch": True}))
+        assert halved.usd.value == pytest.approx(told["usd"]["value"] / 2)
+        make(server, out, source, 60, prices=str(prices))
+        assert told["calls"]["low"] * 0.95 <= server.paid <= told["calls"]["high"] * 1.05
+        assert told["usd"]["low"] * 0.95 <= server.paid * 350e-6 <= told["usd"]["high"] * 1.05
+        assert max(server.paid_calls.values()) <= 2
 
 
 def test_estimates_without_a_price_say_so(source: str, tmp_path: Path) -> None:
     with OpenAIServer(good_model) as server:
-        options = ["--source", source, "--model", "m", "--base-url", server.base_url]
-        text = askqa("estimate", "--out", tmp_path / "b", *options, "--count", "20").stdout
-    assert "dollars     unknown" in text
-    assert "--prices" in text
+        make(server, tmp_path, source, 7, verify=0)
+        llm = LlmSettings(model="m", base_url=server.base_url, verify=0)
+        told = estimate(Build(tmp_path), GenerateSettings(writer="llm", count=7), llm)
+    assert told.usd.value is None
+    assert told.calls.value == 14
+    assert "dollars     unknown" in told.text()
+    assert "--prices" in told.text()
 
 
 @pytest.mark.parametrize(
@@ -543,7 +548,7 @@ def test_an_endpoint_that_dies_leaves_a_build_that_goes_on(source: str, tmp_path
         assert max(server.paid_calls.values()) == 1
 
 
-# -- corrections of people ---------------------------------------------------------------
+# -- people's corrections -------------------------------------------------------------------------
 
 
 def test_what_a_reviewer_refuses_is_refilled_and_what_is_corrected_stays(

@@ -1,13 +1,14 @@
-"""Options of `synthesize` for the conditions under which speech is heard."""
+"""Options of `synthesize` for how its speech is heard: under which conditions, and by whom."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 _CONDITIONS = "Conditions (docs/perturbations.md)"
+_GATE = "Check by a recogniser (docs/asr.md)"
 
 PerturbOption = Annotated[
     list[str] | None,
@@ -33,6 +34,23 @@ PerturbRolesOption = Annotated[
     ),
 ]
 
+AsrOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Reject what a recogniser does not understand: faster-whisper[:FOLDER|NAME] or "
+        "openai:MODEL[@URL]. `none` to end it.",
+        rich_help_panel=_GATE,
+    ),
+]
+MaxWerOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Highest word error rate of a clip; default 0.3. One error is always let pass, "
+        "unless this is 0.",
+        rich_help_panel=_GATE,
+    ),
+]
+
 
 def none_or_all(values: Sequence[str] | None) -> Sequence[str] | None:
     """The values of a repeated option; the one value `none` takes back what was set before."""
@@ -42,3 +60,10 @@ def none_or_all(values: Sequence[str] | None) -> Sequence[str] | None:
 def names(values: str | None) -> list[str] | None:
     """The names in a list with commas."""
     return None if values is None else [name.strip() for name in values.split(",")]
+
+
+def print_word_errors(counts: Mapping[str, int], recogniser: str) -> None:
+    """Say how much of what was kept is misheard, if a recogniser listened."""
+    if words := counts.get("asr_words", 0):
+        errors = counts.get("asr_errors", 0)
+        typer.echo(f"{errors / words:.1%} of {words:,} words misheard by {recogniser}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from askqa_builder.commands import JsonOption, QuietOption
-from askqa_builder.errors import SettingsError
+from askqa_builder.errors import EndpointError, SettingsError
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -132,11 +132,10 @@ def llm_section(section: LlmSettings, param: list[str] | None, **options: object
     return overlaid(section, params=params, **options)
 
 
-def generate_with_llm(build: Build, settings: Settings, *, quiet: bool, json: bool) -> Manifest:
-    """Run the stage and tell what came of it.
-
-    Raises the EndpointError that ended it early, after that.
-    """
+def generate_with_llm(
+    build: Build, settings: Settings, *, quiet: bool, json: bool
+) -> EndpointError | None:
+    """Run the stage and tell what came of it; return why it ended early, if it did."""
     from askqa_builder import generate_llm as stage
     from askqa_builder.console import llm_progress, print_counts
 
@@ -163,9 +162,16 @@ def generate_with_llm(build: Build, settings: Settings, *, quiet: bool, json: bo
                 else "price unknown"
             )
         )
-    if result.stopped is not None:
-        raise result.stopped
-    return result.manifest
+        told_of_corrections(build, result.manifest)
+    return result.stopped
+
+
+def told_of_corrections(build: Build, manifest: Manifest) -> None:
+    """Tell people of corrections that correct nothing."""
+    from askqa_builder.generate import unmatched_corrections
+
+    if unknown := unmatched_corrections(build, manifest):
+        typer.echo(f"{unknown} corrections name no dialogue of this build")
 
 
 def estimate(
@@ -235,8 +241,8 @@ def estimate(
         }
     )
     with build.locked():
-        save_settings(out, settings)
         stage.ingest(build, settings.generate, lambda count: None)
         with llm_progress(quiet or json) as progress:
             result = preview.estimate(build, settings.generate, settings.llm, progress)
+        save_settings(out, settings)  # once it has worked
     typer.echo(result.model_dump_json(indent=1) if json else result.text())

@@ -105,9 +105,9 @@ def generate(
                 f"passages: {passages.counts['passages']:,}; records that cannot be used: "
                 f"{unusable:,}" + (f" ({reasons})" if reasons else "")
             )
+        stopped = None
         if section.writer == "llm":
-            save_settings(out, settings)  # before it is paid for: a stopped run goes on by itself
-            llm.generate_with_llm(build, settings, quiet=quiet, json=json)
+            stopped = llm.generate_with_llm(build, settings, quiet=quiet, json=json)
         else:
             with shard_progress("writing", quiet or json) as progress:
                 manifest = stage.generate(build, section, workers=workers, progress=progress)
@@ -115,10 +115,10 @@ def generate(
                 typer.echo(manifest.model_dump_json(indent=1))
             elif not quiet:
                 print_counts("dialogues", manifest.counts)
-                unknown = stage.unmatched_corrections(build, manifest)
-                if unknown:
-                    typer.echo(f"{unknown} corrections name no dialogue of this build")
+                llm.told_of_corrections(build, manifest)
         save_settings(out, settings)  # once it has worked: a refused option is not remembered
+    if stopped is not None:
+        raise stopped  # what was made until then is written, and the settings with it
     if not quiet and not json:
         typer.echo(f"next: askqa-build synthesize {out}")
 
@@ -139,6 +139,8 @@ def synthesize(
     perturb: hearing.PerturbOption = None,
     perturb_share: hearing.PerturbShareOption = None,
     perturb_roles: hearing.PerturbRolesOption = None,
+    asr: hearing.AsrOption = None,
+    max_wer: hearing.MaxWerOption = None,
     device: speech.DeviceOption = None,
     batch: speech.BatchOption = None,
     threads: speech.ThreadsOption = None,
@@ -176,6 +178,8 @@ def synthesize(
         perturb=hearing.none_or_all(perturb),
         perturb_share=perturb_share,
         perturb_roles=hearing.names(perturb_roles),
+        asr=asr,
+        max_wer=max_wer,
     )
     section = speech.speech_section(
         section,
@@ -205,6 +209,7 @@ def synthesize(
         print_counts("spoken dialogues", manifest.counts)
         hours = manifest.counts.get("milliseconds", 0) / 3_600_000
         typer.echo(f"{hours:.2f} hours of speech in {manifest.counts.get('clips', 0):,} clips")
+        hearing.print_word_errors(manifest.counts, section.asr)
         typer.echo(f"next: askqa-build release {build} --version 1.0.0")
 
 

@@ -18,8 +18,8 @@ from pydantic import JsonValue
 from askqa_builder.errors import RequestError as RequestError  # part of what `fetch` promises
 from askqa_builder.llm.prices import Usage
 
-Kind = Literal["chat", "json", "audio"]
-"""What a good reply is: a chat completion, any JSON object, or sound."""
+Kind = Literal["chat", "json", "audio", "transcription"]
+"""What a good reply is: a chat completion, any JSON object, sound, or an object with a `text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +179,8 @@ def what_is_wrong(kind: Kind, content: bytes, content_type: str) -> tuple[str | 
         return f"a body that is not JSON ({content_type.split(';')[0] or 'no type'!r})", None
     if not isinstance(data, dict):
         return "a JSON body that is not an object", None
+    if kind == "transcription" and not isinstance(data.get("text"), str):
+        return f"a transcription without text: {error_words(data)}", None
     if kind == "chat":
         if data.get("error"):
             return f"an error with status 200: {error_words(data)}", None

@@ -39,7 +39,8 @@ KINDS: tuple[Kind, ...] = ("vits", "xtts")
 _WEIGHTS = ("model_file.pth", "model_file.pth.tar", "model.pth", "best_model.pth")
 # Paths in config.json are those of the machine that trained; the files lie beside it by these
 # names: the one in the path, or those that Coqui itself looks for.
-_BESIDE = (
+_BESIDE: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("speaker_file", ()),
     ("speakers_file", ("speaker_ids.json", "speakers.json", "speaker_ids.pth", "speakers.pth")),
     ("d_vector_file", ("speakers.json", "speakers.pth")),
     ("language_ids_file", ("language_ids.json",)),
@@ -93,6 +94,8 @@ class ModelFiles:
             clips = _read_names(Path(_first(arguments["d_vector_file"])))
             return tuple(sorted({clip["name"] for clip in clips.values()}))
         if arguments.get("use_speaker_embedding"):
+            if self.config.get("speakers"):
+                return tuple(self.config["speakers"])
             ids = _read_names(Path(arguments["speakers_file"]))
             return tuple(sorted(ids, key=ids.__getitem__))
         return ("",)
@@ -226,7 +229,7 @@ def _set_paths(config: dict[str, Any], folder: Path, again: str) -> None:
     """Point the paths of a config at the files beside it: nothing else is ever opened."""
     arguments = config["model_args"]
     needed = {
-        "speakers_file": arguments.get("use_speaker_embedding"),
+        "speakers_file": arguments.get("use_speaker_embedding") and not config.get("speakers"),
         "d_vector_file": arguments.get("use_d_vector_file"),
     }
     for key, names in _BESIDE:

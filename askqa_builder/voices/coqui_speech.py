@@ -102,18 +102,10 @@ def load(files: ModelFiles, device: str, threads: int, language: str) -> Model:
             model.load_checkpoint(config, checkpoint_dir=str(files.folder), eval=True)
         else:
             model.load_checkpoint(config, str(files.weights), eval=True)
-            _load_speaker_encoder(model)
     model.to(device)
+    if files.kind == "vits" and model.speaker_manager is not None:
+        model.speaker_manager.use_cuda = device == "cuda"  # where its encoder gets its input
     return _Xtts(model, language) if files.kind == "xtts" else _Vits(model, language)
-
-
-def _load_speaker_encoder(model: Any) -> None:
-    """YourTTS imitates a clip by an encoder of its own."""
-    weights = model.args.speaker_encoder_model_path
-    config = model.args.speaker_encoder_config_path
-    if weights and config:
-        model.speaker_manager.init_encoder(weights, config)
-        model._register_speaker_encoder()
 
 
 @contextmanager

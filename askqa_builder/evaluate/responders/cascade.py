@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
 from askqa_builder.evaluate.responders.endpoint import ask
-from askqa_builder.evaluate.responders.messages import messages_of, wav_bytes
+from askqa_builder.evaluate.responders.messages import Message, laid_out, wav_bytes
 from askqa_builder.evaluate.responders.room import Room
 from askqa_builder.llm.client import LanguageModel
 from askqa_builder.llm.endpoint import Endpoint
@@ -75,7 +75,9 @@ class Cascade:
         transcripts = dict(
             zip(map(id, said), await asyncio.gather(*map(self._read, said)), strict=True)
         )
-        messages = messages_of(conversation, lambda utterance: transcripts[id(utterance)])
+        messages: list[Message] = laid_out(
+            conversation, lambda utterance: transcripts[id(utterance)]
+        )
         return await ask(self._model, messages)
 
     async def _read(self, utterance: Utterance) -> str:

@@ -15,21 +15,26 @@ import io
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
 
 PASSAGE, CONVERSATION = "\n\nThe passage:\n", "\n\nThe conversation:\n"
 
-Part = str | Sound
+SoundT = TypeVar("SoundT")
+"""Sound, or what stands for it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Message:
+class MessageOf(Generic[SoundT]):
     """What one side says before the other does."""
 
     role: Literal["user", "assistant"]
-    parts: tuple[Part, ...]
+    parts: tuple[str | SoundT, ...]
+
+
+Part = str | Sound
+Message = MessageOf[Sound]
 
 
 def heard(utterance: Utterance) -> Part:
@@ -39,23 +44,28 @@ def heard(utterance: Utterance) -> Part:
     return utterance.sound
 
 
-def messages_of(
-    conversation: Conversation, part_of: Callable[[Utterance], Part] = heard
-) -> list[Message]:
+def messages_of(conversation: Conversation) -> list[Message]:
+    """The messages of a conversation as a model that listens is given it."""
+    return laid_out(conversation, heard)
+
+
+def laid_out(
+    conversation: Conversation, part_of: Callable[[Utterance], str | SoundT]
+) -> list[MessageOf[SoundT]]:
     """The messages of a conversation; `part_of` says what is given of each utterance."""
-    parts: list[Part] = [conversation.prompt]
+    parts: list[str | SoundT] = [conversation.prompt]
     if conversation.narration:
         parts += [PASSAGE, *_spaced([part_of(u) for u in conversation.narration]), CONVERSATION]
     else:
         parts.append("\n\n")
-    messages: list[tuple[Literal["user", "assistant"], list[Part]]] = [("user", parts)]
+    messages: list[tuple[Literal["user", "assistant"], list[str | SoundT]]] = [("user", parts)]
     for turn in conversation.turns:
         role: Literal["user", "assistant"] = "assistant" if turn.speaker == "assistant" else "user"
         if role == messages[-1][0]:
             messages[-1][1].append(part_of(turn))
         else:
             messages.append((role, [part_of(turn)]))
-    return [Message(role, _joined(parts)) for role, parts in messages]
+    return [MessageOf(role, _joined(parts)) for role, parts in messages]
 
 
 def wav_bytes(sound: Sound) -> bytes:
@@ -72,17 +82,18 @@ def wav_bytes(sound: Sound) -> bytes:
     return buffer.getvalue()
 
 
-def _spaced(parts: list[Part]) -> list[Part]:
+def _spaced(parts: list[str | SoundT]) -> list[str | SoundT]:
     """Segments of a written passage are sentences: a space goes between them."""
     return [f"{part} " if isinstance(part, str) else part for part in parts]
 
 
-def _joined(parts: list[Part]) -> tuple[Part, ...]:
+def _joined(parts: list[str | SoundT]) -> tuple[str | SoundT, ...]:
     """The same with neighbouring texts in one."""
-    joined: list[Part] = []
+    joined: list[str | SoundT] = []
     for part in parts:
-        if isinstance(part, str) and joined and isinstance(joined[-1], str):
-            joined[-1] = joined[-1] + part
+        last = joined[-1] if joined else None
+        if isinstance(part, str) and isinstance(last, str):
+            joined[-1] = last + part
         else:
             joined.append(part)
     return tuple(joined)

@@ -1,14 +1,15 @@
 """How fast, how safe and how lean the language-model client is, beside its peers.
 
-    python benchmarks/llm_throughput.py                  # ours and the raw openai loop
-    python benchmarks/llm_throughput.py --peers          # and Curator, DataDesigner (from PyPI)
-    python benchmarks/llm_throughput.py --memory 100000  # resident memory over so many replies
+    python benchmarks/llm_throughput.py                # speed and kills: ours, the raw openai loop
+    python benchmarks/llm_throughput.py --peers        # and Curator, DataDesigner (from PyPI)
+    python benchmarks/llm_throughput.py --part memory --requests 100000 --latency-ms 1
 
 A loopback server in a process of its own answers after 100 ms; each client has 100 requests in
 flight, in one process. Speed is taken on the server: replies over the seconds from the first
 request to the last reply, so that start-up and saving at the end count for nobody. The second
 part kills each client with SIGKILL when half of the requests are paid, runs it again on the same
-folder, and counts what was paid twice. Peers are installed once, each in a virtual environment
+folder, and counts what was paid twice. The third follows the resident memory of ours. Peers are
+installed once, each in a virtual environment
 below `--peer-folder`. Results go to the screen and, with `--json FILE`, to a file.
 """
 
@@ -131,9 +132,10 @@ def kill(client: str, server: Server, options: argparse.Namespace) -> dict[str, 
         }
 
 
-def memory(server: Server, replies: int, options: argparse.Namespace) -> dict[str, Any]:
+def memory(server: Server, options: argparse.Namespace) -> dict[str, Any]:
     """Follow our client's resident memory over many replies; fit a line to its second half."""
     samples: list[tuple[int, float]] = []
+    replies = options.requests
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server.reset()
@@ -154,11 +156,10 @@ def memory(server: Server, replies: int, options: argparse.Namespace) -> dict[st
     slope = sum((x - mean_x) * (y - mean_y) for x, y in late) / sum(
         (x - mean_x) ** 2 for x, _ in late
     )
-    early = [y for x, y in samples if replies * 0.1 <= x < replies * 0.15]
+    marks = (replies // 10, replies // 2, replies)
     return {
-        "replies": replies,
-        "mib_at_a_tenth": max(early, default=None),
-        "mib_at_the_end": late[-1][1],
+        # the first sample at or after each mark, or the last there is
+        "mib_at": {mark: next((y for x, y in samples if x >= mark), late[-1][1]) for mark in marks},
         "bytes_per_reply": slope * 2**20,
         "cache_mib": size_mib,
         "failure": failure,
@@ -191,7 +192,7 @@ def main() -> None:
     parser.add_argument(
         "--peer-folder", type=Path, default=Path(tempfile.gettempdir()) / "askqa-peers"
     )
-    parser.add_argument("--memory", type=int, metavar="REPLIES")
+    parser.add_argument("--part", choices=["speed", "kill", "memory"], action="append")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
 
@@ -204,23 +205,25 @@ def main() -> None:
     }
     print(results["machine"], flush=True)
     with Server(options.latency_ms) as server:
-        if options.memory:
-            results["memory"] = memory(server, options.memory, options)
-            print(json.dumps(results["memory"], indent=1))
-        else:
-            clients = ["ours", "raw", *(install(options) if options.peers else [])]
+        parts = options.part or ["speed", "kill"]
+        clients = ["ours", "raw", *(install(options) if options.peers else [])]
+        if "speed" in parts:
             results["speed"] = {client: [] for client in clients}
             for _ in range(options.repeats):  # in turn, so that a noisy minute hits all alike
                 for client in clients:
                     outcome = speed(client, server, options)
                     results["speed"][client].append(outcome)
                     print(f"speed {client:9} {outcome}", flush=True)
+            report(results)
+        if "kill" in parts:
             results["kill"] = {}
             for client in clients:
                 if client != "raw":  # which keeps nothing
                     outcome = results["kill"][client] = kill(client, server, options)
                     print(f"kill  {client:9} {outcome}", flush=True)
-            report(results)
+        if "memory" in parts:
+            outcome = results["memory"] = memory(server, options)
+            print(f"memory of ours  {outcome}")
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
 

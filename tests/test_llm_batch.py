@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import forked
 from openai_server import Act, Call, OpenAIServer, fail, hang, say
 from pydantic import BaseModel
 
@@ -282,50 +280,44 @@ def test_an_endpoint_without_batches_says_so(cache: ReplyCache) -> None:
             assert "\n" not in str(error)
 
 
-CLIENT = """
-import asyncio, sys
-from pathlib import Path
-from askqa_builder.llm.batch import BatchEndpoint
-from askqa_builder.llm.cache import ReplyCache
-from askqa_builder.llm.client import LanguageModel
-from askqa_builder.llm.endpoint import Endpoint
+def client(base_url: str, path: Path) -> None:
+    """Ask sixty questions, and one after each, in batches of twenty."""
 
-async def main(base_url, path):
-    with ReplyCache(path) as cache:
-        async with (
-            Endpoint(cache, base_url=base_url) as endpoint,
-            BatchEndpoint(endpoint, quiet_s=0.05, poll_s=0.05, max_requests=20) as batches,
-        ):
-            model = LanguageModel(batches, "m")
+    async def main() -> None:
+        with ReplyCache(path) as cache:
+            async with (
+                Endpoint(cache, base_url=base_url) as endpoint,
+                BatchEndpoint(endpoint, quiet_s=0.05, poll_s=0.05, max_requests=20) as batches,
+            ):
+                model = LanguageModel(batches, "m")
 
-            async def ask(index):
-                reply = await model.chat([{"role": "user", "content": f"question {index}"}])
-                again = [{"role": "user", "content": f"and then? {reply.text}"}]
-                assert (await model.chat(again)).ok
+                async def ask(index: int) -> None:
+                    reply = await model.chat([{"role": "user", "content": f"question {index}"}])
+                    again = [{"role": "user", "content": f"and then? {reply.text}"}]
+                    assert (await model.chat(again)).ok
 
-            await asyncio.gather(*(ask(index) for index in range(60)))
+                await asyncio.gather(*(ask(index) for index in range(60)))
 
-asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
-"""
+    asyncio.run(main())
 
 
 def test_killed_at_any_moment_nothing_is_paid_twice(tmp_path: Path) -> None:
     chance = random.Random(5)
     with OpenAIServer(lambda call: say(f"to {call.text}"), batch_polls=3) as server:
-        command = [sys.executable, "-c", CLIENT, server.base_url, str(tmp_path / "llm.sqlite")]
         kills = 0
         while True:
-            client = subprocess.Popen(command)
+            process = forked(client, server.base_url, tmp_path / "llm.sqlite")
             size = len(server.files) + chance.randrange(2, 6)
-            while client.poll() is None and (kills == 4 or len(server.files) < size):
+            while process.is_alive() and (kills == 4 or len(server.files) < size):
                 time.sleep(0.005)
-            if client.poll() is not None:
+            if process.is_alive():
+                time.sleep(chance.random() * 0.1)
+                process.kill()
+            process.join()
+            if process.exitcode == 0:
                 break
-            time.sleep(chance.random() * 0.1)
-            os.kill(client.pid, signal.SIGKILL)
-            client.wait()
+            assert process.exitcode == -signal.SIGKILL
             kills += 1
-        assert client.returncode == 0
         assert kills >= 2
         assert len(server.paid_calls) == 120
         assert set(server.paid_calls.values()) == {1}

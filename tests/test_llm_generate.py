@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import command, whole
 from openai_server import (
     Act,
     Call,
@@ -28,10 +27,10 @@ from openai_server import (
     say,
     trickle,
 )
-from pipeline import askqa, command, one_line, tree
+from pipeline import askqa, tree
 from scripted_models import good_model, good_reply, material, prompt_of, schema_of, write_stories
 
-from askqa_builder import llm_session
+from askqa_builder import cli, llm_session
 from askqa_builder.config import GenerateSettings, LlmSettings
 from askqa_builder.errors import BudgetError, EndpointError
 from askqa_builder.estimate import estimate
@@ -313,24 +312,19 @@ def test_killed_runs_give_the_same_bytes_and_pay_again_only_what_was_in_flight(
     options += ["--concurrency", str(in_flight), "--shard-size", "7", "--quiet"]
     with OpenAIServer(good_model, latency_s=0.02) as server:
         options += ["--base-url", server.base_url]
-        askqa("generate", "--out", tmp_path / "calm", *options)
+        whole(command("generate", "--out", tmp_path / "calm", *options))
         calm = server.paid
         server.paid_calls.clear()
         kills = 0
         for target in sorted(chance.sample(range(20, calm - 30), 2)):
-            process = subprocess.Popen(
-                command("generate", "--out", tmp_path / "killed", *options),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            while server.paid < target + kills * in_flight and process.poll() is None:
+            process = command("generate", "--out", tmp_path / "killed", *options)
+            while server.paid < target + kills * in_flight and process.is_alive():
                 time.sleep(0.003)
-            if process.poll() is None:
-                os.kill(process.pid, signal.SIGKILL)
-                kills += 1
-            process.wait()
+            process.kill()
+            process.join()
+            kills += process.exitcode == -signal.SIGKILL
         assert kills == 2
-        askqa("generate", "--out", tmp_path / "killed", *options)
+        whole(command("generate", "--out", tmp_path / "killed", *options))
         assert server.paid - calm <= kills * in_flight
     assert outcome(tmp_path / "killed") == outcome(tmp_path / "calm")
 
@@ -422,14 +416,21 @@ def test_estimates_without_a_price_say_so(source: str, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(
-    source: str, tmp_path: Path, options: list[str], words: str
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    words: str,
 ) -> None:
     base = [] if "--base-url" in options else ["--base-url", "http://127.0.0.1:9/v1"]
-    line = one_line(
-        *("generate", "--writer", "llm", "--source", source, "--out", tmp_path / "b", "--quiet"),
-        *(options + base),
-    )
-    assert words in line
+    options = ["--source", source, "--out", str(tmp_path / "b"), "--quiet", *options, *base]
+    monkeypatch.setattr("sys.argv", ["askqa-build", "generate", "--writer", "llm", *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out, told.err.count("\n")) == (1, "", 1)
+    assert words in told.err
 
 
 # -- batches -------------------------------------------------------------------------------------
@@ -487,7 +488,7 @@ def test_a_thousand_passages_through_every_fault_are_all_accounted_for(
     monkeypatch.setattr(llm_session, "Limits", hasty)
     source = write_stories(tmp_path / "stories.json", 1000)
     slow = ["hang", "slow trickle"]
-    names = [name for name in FAULTS if name not in slow] * 3 + slow  # each takes a second
+    names = [name for name in FAULTS if name not in slow] * 5 + slow  # each lasts to the timeout
     injected: Counter[str] = Counter()
     seen: Counter[str] = Counter()
 
@@ -509,7 +510,7 @@ def test_a_thousand_passages_through_every_fault_are_all_accounted_for(
             verify=0,
             candidates=1000,
             concurrency=200,
-            timeout_s=1.0,
+            timeout_s=0.5,
         )
         build = Build(tmp_path / "build")
         with build.locked():

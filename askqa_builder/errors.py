@@ -12,6 +12,7 @@
     │   ├── RequestError       one request of many: the run goes on without it
     │   └── BudgetError        the money or the attempts that were allowed are spent
     ├── ReleaseError           a release that may not be made or published as asked
+    ├── ModelError             a local model that cannot be loaded, or cannot take its input
     ├── EvaluationError        an evaluation that cannot be run or compared
     └── TrainingError          a training run that cannot start or go on
 
@@ -87,6 +88,10 @@ class BudgetError(EndpointError):
 
 class ReleaseError(AskqaError):
     """A release may not be made or published as asked."""
+
+
+class ModelError(AskqaError):
+    """A model on this machine cannot be loaded, or cannot take what it is given."""
 
 
 class EvaluationError(AskqaError):

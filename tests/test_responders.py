@@ -20,7 +20,7 @@ from openai_server import Act, Call, OpenAIServer, fail, html, refuse, say, send
 from tiny_audio_model import build_tiny_qwen2_audio, build_tiny_voxtral
 from tiny_release import PASSAGE, dialogue, write_release
 
-from askqa_builder.errors import EndpointError, EvaluationError
+from askqa_builder.errors import EndpointError, EvaluationError, ModelError
 from askqa_builder.evaluate.items import PROMPT, Item, read_items
 from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
 from askqa_builder.evaluate.responders.messages import Message, messages_of, wav_bytes
@@ -388,7 +388,7 @@ def test_clip_that_would_be_cut_is_refused(local: Any, items: list[Item], second
     good = items[0].conversation
     said = local.respond_many([good, with_turn(items[0], seconds_of(seconds)), good])
     assert said[0] == said[2] == ASKED
-    assert isinstance(said[1], EvaluationError)
+    assert isinstance(said[1], ModelError)
     assert f"a clip of {seconds:.1f} s" in str(said[1])
     assert f"hears {WINDOW_S} s at most" in str(said[1])
 
@@ -497,7 +497,7 @@ def test_other_family_hears_too(items: list[Item], tmp_path: Path) -> None:
 def test_model_that_is_not_there() -> None:
     from askqa_builder.evaluate.responders.local import LocalModel
 
-    with pytest.raises(EvaluationError, match="model 'no/such-model' cannot be loaded"):
+    with pytest.raises(ModelError, match="model 'no/such-model' cannot be loaded"):
         LocalModel("no/such-model")
 
 
@@ -513,7 +513,7 @@ def test_weights_that_are_missing_are_no_model(model_folder: Path, tmp_path: Pat
     weights = load_file(folder / "model.safetensors")
     del weights[next(name for name in weights if "audio_tower" in name and "weight" in name)]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(EvaluationError, match="1 weights are not in its files"):
+    with pytest.raises(ModelError, match="1 weights are not in its files"):
         LocalModel(str(folder))
 
 
@@ -529,17 +529,18 @@ def test_pickled_weights_are_refused(model_folder: Path, tmp_path: Path) -> None
     shutil.copytree(model_folder, folder)
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(EvaluationError, match=r"cannot be loaded: .*model\.safetensors"):
+    with pytest.raises(ModelError, match=r"cannot be loaded: .*model\.safetensors"):
         LocalModel(str(folder))
 
 
 def test_missing_extra_names_its_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from askqa_builder import audio_models
     from askqa_builder.errors import MissingExtraError
-    from askqa_builder.evaluate.responders import local
+    from askqa_builder.evaluate.responders.local import LocalModel
 
-    monkeypatch.setattr(local, "find_spec", lambda name: None)
+    monkeypatch.setattr(audio_models, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'askqa-builder\[train\]'"):
-        local.LocalModel("any")
+        LocalModel("any")
 
 
 # --- specs

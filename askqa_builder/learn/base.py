@@ -1,0 +1,72 @@
+"""The model that training starts from: one of the Hub's or of a folder, or a tiny new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from askqa_builder.audio_models import load, need_extra
+from askqa_builder.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import torch
+
+NEW = "tiny"
+"""`--base tiny`, or `tiny:medium`: a model from scratch."""
+
+# Where an adapter goes: the projections of every attention and feed-forward layer of the part
+# that writes. The part that hears stays as it was pretrained.
+_ADAPTED = (
+    r"^(?!.*(?:audio|speech|vision|visual|listener|encoder)).*\."
+    r"(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)$"
+)
+
+
+def is_new(spec: str) -> bool:
+    """Whether a base is built rather than loaded."""
+    return spec.partition(":")[0] == NEW
+
+
+def open_base(
+    spec: str,
+    texts: Iterable[str],
+    folder: Path,
+    *,
+    seed: int = 0,
+    dtype: torch.dtype | None = None,
+) -> tuple[Any, Any]:
+    """The processor and the model that `spec` names: tiny[:SIZE], a folder, or ID[@REVISION].
+
+    A new one learns its words from `texts` and is saved in `folder`, where it is found the next
+    time. Raises MissingExtraError without the extra [train], ModelError where the model cannot be
+    loaded, lacks weights, or takes no audio.
+    """
+    need_extra(f"training {spec!r}")
+    if is_new(spec):
+        tiny: Any = import_module("askqa_builder.learn.tiny")
+        if not (folder / "config.json").is_file():
+            size = spec.partition(":")[2]
+            tiny.build(folder, texts, seed=seed, **({"size": size} if size else {}))
+        return load(str(folder), dtype=dtype)
+    model, revision = spec, None
+    if "@" in spec and not Path(spec).exists():
+        model, _, revision = spec.rpartition("@")
+    return load(model, revision=revision, dtype=dtype)
+
+
+def with_adapter(model: Any, rank: int) -> Any:
+    """The model with a new LoRA adapter (Hu et al., 2021, arXiv 2106.09685) and all else frozen.
+
+    `rank` is the adapter's; its scale is alpha / rank = 2. Raises MissingExtraError without peft.
+    """
+    if find_spec("peft") is None:
+        raise MissingExtraError("--lora", "train")
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=_ADAPTED, lora_dropout=0.0, bias="none"
+    )
+    return get_peft_model(model, config)

@@ -92,6 +92,9 @@ def _vectors(folder: Path) -> dict[str, Any]:
     (folder / "language_ids.json").write_text(json.dumps({"en": 0, "fr-fr": 1}))
     config = SpeakerEncoderConfig(
         audio=BaseAudioConfig(sample_rate=16000, num_mels=40),
+        num_classes_in_batch=2,
+        num_utter_per_class=2,
+        num_loader_workers=0,
         model_params={
             "model_name": "lstm",
             "input_dim": 40,
@@ -110,7 +113,6 @@ def _vectors(folder: Path) -> dict[str, Any]:
         "d_vector_dim": 32,
         "use_language_embedding": True,
         "embedded_language_dim": 4,
-        "num_languages": 2,
         "language_ids_file": str(folder / "language_ids.json"),
         "speaker_encoder_model_path": str(folder / "model_se.pth"),
         "speaker_encoder_config_path": str(folder / "config_se.json"),

@@ -1,13 +1,13 @@
 """Makes Coqui's `TTS` package importable and whole on any machine, without a GPU or a binary.
 
-Two things stand in the way of `pip install 'askqa-builder[coqui]'` on a machine without CUDA:
+Four things stand in the way of `pip install 'askqa-builder[coqui]'` on a bare machine:
 
-- PyPI's torchaudio is built for CUDA: its extension needs libraries that a CPU-only torch does not
-  bring, and `import torchaudio` raises OSError. Coqui uses only what torchaudio has in plain torch
-  (resampling, mel spectrograms), which works without the extension.
+- PyPI's torchaudio does not load without CUDA's libraries: `torchaudio_cpu.py`.
+- It reads clips through torchcodec, which needs FFmpeg's libraries. soundfile brings its own.
 - Its phonemizer starts an `espeak-ng` process per clause. The library is in the `espeakng-loader`
   wheel, which we have anyway: asked in process it answers 200 times as fast, and every machine
   has the same version.
+- Its XTTS calls transformers by names of last year.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import ctypes
 import importlib.util
 import logging
 import re
-import sys
-import types
-from functools import cache
-from typing import Any
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any
 
 from askqa_builder.errors import MissingExtraError, VoiceError
+from askqa_builder.torchaudio_cpu import mend_torchaudio
+
+if TYPE_CHECKING:
+    import torch
 
 # Names and values as in espeak-ng's speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -37,7 +39,10 @@ def prepare() -> None:
     """Make `import TTS` work. Raises MissingExtraError if the extra is not installed."""
     if importlib.util.find_spec("TTS") is None or importlib.util.find_spec("torchaudio") is None:
         raise MissingExtraError("--voices coqui", "coqui")
-    _import_torchaudio()
+    mend_torchaudio()
+    import torchaudio
+
+    torchaudio.load = _load
     try:
         import TTS.tts.utils.text.phonemizers as phonemizers
     except ImportError as error:
@@ -50,25 +55,32 @@ def prepare() -> None:
     logging.getLogger("TTS").setLevel(logging.ERROR)
 
 
-def _import_torchaudio() -> None:
-    """Import torchaudio; where its extension cannot be loaded, without it."""
-    try:
-        import torchaudio
+@cache
+def mend_xtts() -> None:
+    """Make XTTS speak with the transformers of today, which name its cache otherwise.
 
-        return
-    except OSError:
-        for name in [n for n in sys.modules if n.partition(".")[0] == "torchaudio"]:
-            del sys.modules[name]
-    stub: Any = types.ModuleType("torchaudio._extension")
-    stub._IS_TORCHAUDIO_EXT_AVAILABLE = stub._IS_ALIGN_AVAILABLE = False
-    stub._check_cuda_version = lambda: None
-    stub.fail_if_no_align = lambda function: _unavailable
-    sys.modules[stub.__name__] = stub
-    import torchaudio  # noqa: F401
+    transformers 5.24 gives a model's `forward` a `cache` that was called `past_key_values`.
+    """
+    from TTS.tts.layers.xtts.gpt_inference import GPT2InferenceModel
+
+    forward = GPT2InferenceModel.forward
+
+    @wraps(forward)
+    def renamed(self: Any, *args: Any, **named: Any) -> Any:
+        if "cache" in named:
+            named["past_key_values"] = named.pop("cache")
+        return forward(self, *args, **named)
+
+    GPT2InferenceModel.forward = renamed
 
 
-def _unavailable(*_: object, **__: object) -> None:
-    raise RuntimeError("torchaudio's extension cannot be loaded on this machine")
+def _load(path: str) -> tuple[torch.Tensor, int]:
+    """What Coqui asks of `torchaudio.load`: samples of shape (channels, n), and their rate in Hz."""
+    import soundfile
+    import torch
+
+    samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    return torch.from_numpy(samples.T.copy()), rate_hz
 
 
 def _phonemizer_class() -> type[Any]:

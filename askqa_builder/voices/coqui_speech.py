@@ -99,6 +99,7 @@ def load(files: ModelFiles, device: str, threads: int, language: str) -> Model:
         model = setup_model(config)
         # every torch.load on this way is one of weights only: a file cannot run code
         if files.kind == "xtts":
+            coqui_cpu.mend_xtts()
             model.load_checkpoint(config, checkpoint_dir=str(files.folder), eval=True)
         else:
             model.load_checkpoint(config, str(files.weights), eval=True)
@@ -262,7 +263,9 @@ class _Xtts:
 
     @torch.inference_mode()
     def say(self, sentences: Sequence[Sentence]) -> list[Spoken]:
-        return [Spoken(self._say(sentence)) for sentence in sentences]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # between Coqui and transformers
+            return [Spoken(self._say(sentence)) for sentence in sentences]
 
     def _say(self, sentence: Sentence) -> Samples:
         config = self._model.config
@@ -308,7 +311,9 @@ class _Xtts:
 
 def _cloned(model: Any, references: tuple[Path, ...], **settings: Any) -> dict[str, Any]:
     try:
-        voice: dict[str, Any] = model.clone_voice([str(path) for path in references], **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations between librosa and its packages
+            voice: dict[str, Any] = model.clone_voice(list(map(str, references)), **settings)
     except (RuntimeError, OSError, ValueError) as error:
         words = " ".join(str(error).split())[:160]
         raise VoiceError(f"{references[0]}: cannot be imitated ({words})") from error

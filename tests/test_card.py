@@ -90,6 +90,25 @@ def test_figures_are_counted_from_the_rows(folder: Path) -> None:
     assert counted.narration_seconds == (2.25, 2.25, 2.25), "once a passage"
 
 
+def test_what_is_misheard_is_counted_over_all_words(tmp_path: Path) -> None:
+    def heard(clip: dict[str, Any], errors: int, words: int) -> dict[str, Any]:
+        return clip | {
+            "measures": json.dumps({"asr": "e|r", "asr_errors": errors, "asr_words": words})
+        }
+
+    folder = tmp_path / "release"
+    rows = [dialogue("a"), dialogue("b")]
+    for row in rows:  # on one passage, so its narration is one sound
+        row["narration"] = [heard(row["narration"][0], 3, 5), row["narration"][1]]
+        row["turns"] = [heard(row["turns"][0], 1, 4), heard(row["turns"][1], 0, 1)]
+    for config in ("dialogues", "text"):
+        (folder / config).mkdir(parents=True)
+        table = pa.Table.from_pylist(rows, schema=arrow_schema(config))
+        pq.write_table(table, folder / config / "train-00000.parquet")
+    assert statistics(folder).misheard == {"e|r": (3 + 2 * 1, 5 + 2 * 5)}
+    assert "| heard by e\\|r | 33.3 % of 15 words misheard |" in card(folder)
+
+
 def test_the_front_matter_says_what_the_hub_needs(folder: Path) -> None:
     front = front_matter(card(folder, title="Yes: no"))
     assert front["license"] == "cc0-1.0"

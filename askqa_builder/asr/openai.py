@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from askqa_builder.config import SpeechSettings
 from askqa_builder.errors import RecogniserError, RefusedClipError, RequestError
 from askqa_builder.llm.cache import ReplyCache
-from askqa_builder.llm.endpoint import OPENAI_URL, Endpoint, Limits
+from askqa_builder.llm.endpoint import OPENAI_URL, Endpoint, Limits, checked_url
 from askqa_builder.llm.prices import Budget, Usage, load_prices
 from askqa_builder.llm.requests import Request, form_request
 
@@ -40,7 +40,7 @@ class OpenAIRecogniser:
         """`model`: the endpoint's name of it, and the endpoint's address after an @, if it is not
         that of [synthesize.openai]. `cache`: folder of the paid replies.
 
-        Raises RecogniserError without a model's name.
+        Raises RecogniserError without a model's name, SettingsError for a bad address.
         """
         self._model, _, url = model.partition("@")
         if not self._model:
@@ -48,7 +48,7 @@ class OpenAIRecogniser:
                 "--asr openai needs the endpoint's name of the model: openai:whisper-1"
             )
         url = url or settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-        self._base_url = url.rstrip("/")
+        self._base_url = checked_url(url)
         self._settings, self._cache, self._language = settings, cache, language
         self.name = f"openai:{self._model}@{urlsplit(self._base_url).netloc}"
 

@@ -90,7 +90,7 @@ class Endpoint:
         prices: Prices | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._base_url = _checked_url(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
+        self._base_url = checked_url(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
         self._key = os.environ.get(KEY_VARIABLE, "").strip()
         if not self._key and self._base_url == OPENAI_URL:
             raise SettingsError(
@@ -348,7 +348,8 @@ def _raw(key: bytes, stored: StoredReply, data: Any, *, cached: bool) -> RawRepl
     return RawReply(stored.content, content_type, key.hex(), usage, stored.cost_usd, cached, data)
 
 
-def _checked_url(base_url: str) -> str:
+def checked_url(base_url: str) -> str:
+    """The address, without a slash at its end. Raises SettingsError if it cannot be used."""
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise SettingsError(

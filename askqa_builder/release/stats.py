@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from askqa_builder.release.stream import stream_columns
 from askqa_builder.schema import Record
@@ -13,9 +16,11 @@ _COLUMNS = (
     "ambiguous",
     "ambiguity_kind",
     "narration.list.element.duration",
+    "narration.list.element.measures",
     "turns.list.element.act",
     "turns.list.element.text",
     "turns.list.element.duration",
+    "turns.list.element.measures",
     "voices",
     "provenance.group",
     "provenance.writer",
@@ -59,6 +64,9 @@ class Statistics(Record):
     """Running words of all turns."""
     vocabulary: int
     """Distinct words of all turns, case and outer punctuation ignored."""
+    misheard: dict[str, tuple[int, int]]
+    """Errors and words of the clips that each recogniser heard, a passage's narration once: the
+    word error rate of all (micro-average) is the one over the other."""
 
 
 def statistics(folder: Path) -> Statistics:
@@ -77,6 +85,7 @@ def statistics(folder: Path) -> Statistics:
     turn_seconds: list[float] = []
     narration_seconds: list[float] = []
     vocabulary: Counter[str] = Counter()
+    misheard: dict[str, tuple[int, int]] = {}
     for split, row in stream_columns(folder, list(_COLUMNS)):
         by_split["dialogues"][split] += 1
         lengths[len(row["turns"])] += 1
@@ -89,8 +98,10 @@ def statistics(folder: Path) -> Statistics:
                 by_split[name][split] += 1
                 if name == "passages":
                     narration_seconds.append(sum(part["duration"] for part in row["narration"]))
+                    _add_misheard(misheard, row["narration"])
         totals["writers"][row["provenance"]["writer"]] += 1
         totals["sources"][row["provenance"]["source"]] += 1
+        _add_misheard(misheard, row["turns"])
         for turn in row["turns"]:
             acts.setdefault(turn["act"], Counter())[split] += 1
             turn_seconds.append(turn["duration"])
@@ -115,4 +126,16 @@ def statistics(folder: Path) -> Statistics:
         narration_seconds=tuple(sorted(narration_seconds)),
         words=vocabulary.total(),
         vocabulary=len(vocabulary),
+        misheard=misheard,
     )
+
+
+def _add_misheard(totals: dict[str, tuple[int, int]], clips: Sequence[Mapping[str, Any]]) -> None:
+    for clip in clips:
+        measures = json.loads(clip["measures"] or "{}")
+        if "asr_words" in measures:
+            errors, words = totals.get(measures["asr"], (0, 0))
+            totals[measures["asr"]] = (
+                errors + int(measures["asr_errors"]),
+                words + int(measures["asr_words"]),
+            )

@@ -75,7 +75,7 @@ def mend_xtts() -> None:
 
 
 def _load(path: str) -> tuple[torch.Tensor, int]:
-    """What Coqui asks of `torchaudio.load`: samples of shape (channels, n), and their rate in Hz."""
+    """As `torchaudio.load`: samples of shape (channels, n), and their rate in Hz."""
     import soundfile
     import torch
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import typer
 
-from askqa_builder.commands import llm, making, measuring, publishing, voices
+from askqa_builder.commands import llm, making, measuring, publishing, voices, working
 from askqa_builder.errors import AskqaError
 
 app = typer.Typer(
@@ -55,6 +55,8 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
 
 for _panel, _command, _example in COMMANDS:
     app.command(rich_help_panel=_panel, epilog=f"Example: `{_example}`")(_command)
+
+app.command(hidden=True)(working.work)
 
 
 def main() -> None:

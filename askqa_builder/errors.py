@@ -51,6 +51,11 @@ class MissingExtraError(AskqaError):
             f"{feature} needs packages that are not installed; "
             f"run: pip install 'askqa-builder[{extra}]'"
         )
+        self._given = feature, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Travels from a worker process as it was made."""
+        return type(self), self._given
 
 
 class VoiceError(AskqaError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue, ValidationError
 
 from askqa_builder.config import GenerateSettings
-from askqa_builder.engine import ShardReport, run_stage
+from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import BuildError, SettingsError, SourceError
 from askqa_builder.schema import Correction, Dialogue, Draft, Passage, Provenance, Reject
 from askqa_builder.splits import passage_hash, split_of
@@ -302,7 +302,7 @@ def generate(
     build: Build,
     settings: GenerateSettings,
     *,
-    workers: int = 1,
+    engine: Engine | None = None,
     progress: Callable[[ShardReport, int], None] = lambda report, total: None,
 ) -> Manifest:
     """Run the offline writers over passages/ and return the manifest of dialogues/."""
@@ -311,7 +311,7 @@ def generate(
         stage = GenerateStage(
             stage.writer, stage.seed, stage.ambiguous_share, _limits(stage, build, settings.count)
         )
-    manifest = run_stage(stage, build, workers=workers, progress=progress)
+    manifest = run_stage(stage, build, engine=engine, progress=progress)
     if not manifest.counts.get("candidates"):
         raise SourceError(
             f"{build.root}: no dialogue could be written: the offline writers need passages with "

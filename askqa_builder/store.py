@@ -189,6 +189,11 @@ class Build:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def location(self) -> str:
+        """Where the build is, for another process or machine."""
+        return str(self.root)
+
     # -- paths ---------------------------------------------------------------------------------
 
     def shard_path(self, stage: str, shard: int, suffix: str = ".jsonl") -> Path:

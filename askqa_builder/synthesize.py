@@ -15,7 +15,7 @@ from askqa_builder.asr import VERSION as ASR_VERSION
 from askqa_builder.asr import Gate, Recogniser, open_recogniser
 from askqa_builder.clips import VERSION, ClipShard, ClipWriter
 from askqa_builder.config import SynthesizeSettings
-from askqa_builder.engine import ShardReport, run_stage
+from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import BuildError
 from askqa_builder.journal import Journal
 from askqa_builder.schema import Dialogue, Reject, SpeakerRole, SpokenDialogue
@@ -149,7 +149,7 @@ def synthesize(
     build: Build,
     settings: SynthesizeSettings,
     *,
-    workers: int = 1,
+    engine: Engine | None = None,
     progress: Callable[[ShardReport, int], None] = lambda report, total: None,
 ) -> Manifest:
     """Speak dialogues/ and return the manifest of speech/."""
@@ -158,6 +158,11 @@ def synthesize(
         perturbation.check_installed()
     # what cannot start is one line here, not one per worker
     helpers = [*stage.engines(build).values(), stage.recogniser(build)]
-    most = [helper.max_processes for helper in helpers if helper is not None]
-    workers = min(workers, *(limit for limit in most if limit is not None), workers)
-    return run_stage(stage, build, workers=workers, progress=progress)
+    if engine is not None:
+        most = [helper.max_processes for helper in helpers if helper is not None]
+        engine = engine.limited(
+            min((limit for limit in most if limit is not None), default=None),
+            # one process has an endpoint's budget and its limits in its hands
+            1 if any(h is not None and h.name.startswith("openai") for h in helpers) else None,
+        )
+    return run_stage(stage, build, engine=engine, progress=progress)

@@ -14,6 +14,7 @@ import pytest
 from pydantic import JsonValue
 
 from askqa_builder.engine import ShardReport, run_shard, run_stage
+from askqa_builder.engines.local import Local
 from askqa_builder.errors import BuildError, SettingsError, StorageError
 from askqa_builder.schema import Reject
 from askqa_builder.store import (
@@ -88,7 +89,7 @@ def test_records_come_back_and_a_bad_line_is_named(tmp_path: Path) -> None:
 def test_a_stage_makes_every_shard_then_its_manifest(tmp_path: Path, workers: int) -> None:
     seen: list[ShardReport] = []
     manifest = run_stage(
-        Squares(), Build(tmp_path), workers=workers, progress=lambda r, total: seen.append(r)
+        Squares(), Build(tmp_path), engine=Local(workers), progress=lambda r, _: seen.append(r)
     )
     assert manifest.counts == {"numbers": 6}
     assert sorted(report.shard for report in seen) == list(range(6))
@@ -101,10 +102,10 @@ def test_what_was_made_before_a_failure_is_kept_and_not_made_again(
 ) -> None:
     build = Build(tmp_path)
     with pytest.raises(BuildError, match="shard refuses"):
-        run_stage(Squares(fail_at=5), build, workers=workers)
+        run_stage(Squares(fail_at=5), build, engine=Local(workers))
     assert build.manifest("passages") is None, "an incomplete stage has no manifest"
     made = (tmp_path / "passages/00000.txt").stat().st_mtime_ns
-    run_stage(Squares(), build, workers=workers)
+    run_stage(Squares(), build, engine=Local(workers))
     assert (tmp_path / "passages/00000.txt").stat().st_mtime_ns == made
 
 
@@ -174,9 +175,9 @@ def test_rubbish_of_a_killed_run_is_swept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1000])
-def test_an_absurd_number_of_workers_is_refused(tmp_path: Path, workers: int) -> None:
+def test_an_absurd_number_of_workers_is_refused(workers: int) -> None:
     with pytest.raises(SettingsError, match="--workers"):
-        run_stage(Squares(), Build(tmp_path), workers=workers)
+        Local(workers)
 
 
 def test_a_shard_that_is_current_is_not_run(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import typer
 
 from askqa_builder.commands import (
     BuildArgument,
+    EngineOption,
+    GpusOption,
     JsonOption,
     QuietOption,
     WorkersOption,
@@ -35,6 +37,8 @@ def generate(
     seed: llm.SeedOption = None,
     shard_size: llm.ShardSizeOption = None,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    gpus: GpusOption = 0,
     model: llm.ModelOption = None,
     base_url: llm.BaseUrlOption = None,
     verify: llm.VerifyOption = None,
@@ -57,11 +61,10 @@ def generate(
     from askqa_builder import generate as stage
     from askqa_builder.config import load_settings, overlaid, save_settings
     from askqa_builder.console import print_counts, shard_progress
-    from askqa_builder.engine import check_workers, default_workers
+    from askqa_builder.engines import open_engine
     from askqa_builder.store import Build
 
-    workers = default_workers() if workers is None else workers
-    check_workers(workers)
+    runner = open_engine(engine, workers, gpus)
     build = Build(out)
     settings = load_settings(out)
     section = overlaid(
@@ -110,7 +113,7 @@ def generate(
             stopped = llm.generate_with_llm(build, settings, quiet=quiet, json=json)
         else:
             with shard_progress("writing", quiet or json) as progress:
-                manifest = stage.generate(build, section, workers=workers, progress=progress)
+                manifest = stage.generate(build, section, engine=runner, progress=progress)
             if json:
                 typer.echo(manifest.model_dump_json(indent=1))
             elif not quiet:
@@ -136,6 +139,8 @@ def synthesize(
     assistant: Annotated[str | None, typer.Option(help="Engine of the assistant.")] = None,
     seed: Annotated[int | None, typer.Option(help="Casting seed; default 0.")] = None,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    gpus: GpusOption = 0,
     perturb: hearing.PerturbOption = None,
     perturb_share: hearing.PerturbShareOption = None,
     perturb_roles: hearing.PerturbRolesOption = None,
@@ -162,11 +167,10 @@ def synthesize(
     from askqa_builder import synthesize as stage
     from askqa_builder.config import load_settings, overlaid, save_settings
     from askqa_builder.console import print_counts, shard_progress
-    from askqa_builder.engine import check_workers, default_workers
+    from askqa_builder.engines import open_engine
     from askqa_builder.store import Build
 
-    workers = default_workers() if workers is None else workers
-    check_workers(workers)
+    runner = open_engine(engine, workers, gpus)
     folder = Build(build)
     settings = load_settings(build)
     section = overlaid(
@@ -201,7 +205,7 @@ def synthesize(
     folder.complete("dialogues")
     with folder.locked():
         with shard_progress("speaking", quiet or json) as progress:
-            manifest = stage.synthesize(folder, section, workers=workers, progress=progress)
+            manifest = stage.synthesize(folder, section, engine=runner, progress=progress)
         save_settings(build, settings.model_copy(update={"synthesize": section}))
     if json:
         typer.echo(manifest.model_dump_json(indent=1))
@@ -234,19 +238,20 @@ def release(
         ),
     ] = None,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    gpus: GpusOption = 0,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Package the speech as a data set that plain `load_dataset` opens."""
     from askqa_builder.config import load_settings, overlaid, save_settings
     from askqa_builder.console import shard_progress
-    from askqa_builder.engine import check_workers, default_workers
+    from askqa_builder.engines import open_engine
     from askqa_builder.release import folder as stage
     from askqa_builder.release.fetch import release_folder
     from askqa_builder.store import Build
 
-    workers = default_workers() if workers is None else workers
-    check_workers(workers)
+    runner = open_engine(engine, workers, gpus)
     folder = Build(build)
     folder.complete("speech")
     settings = load_settings(build)
@@ -257,7 +262,7 @@ def release(
             section,
             version,
             previous=release_folder(previous) if previous else None,
-            workers=workers,
+            engine=runner,
             progress=progress,
         )
         save_settings(build, settings.model_copy(update={"release": section}))

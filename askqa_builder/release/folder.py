@@ -21,7 +21,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from askqa_builder import __version__
 from askqa_builder.config import ReleaseSettings
-from askqa_builder.engine import ShardReport, run_stage
+from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import ReleaseError
 from askqa_builder.release.card import write_card
 from askqa_builder.release.diff import (
@@ -82,7 +82,7 @@ def release(
     version: str,
     *,
     previous: Path | None = None,
-    workers: int = 1,
+    engine: Engine | None = None,
     progress: Callable[[ShardReport, int], None] = lambda report, total: None,
 ) -> ReleaseManifest:
     """Make release/ from speech/.
@@ -94,7 +94,7 @@ def release(
     parse_version(version)
     for stage in ("dialogues", "speech"):
         build.check_fresh(stage)
-    parts = run_stage(ReleaseStage(), build, workers=workers, progress=progress)
+    parts = run_stage(ReleaseStage(), build, engine=engine, progress=progress)
     if not parts.counts:
         raise ReleaseError(f"{build.root}: nothing to release: no dialogue was spoken")
     folder, fresh = build.root / "release", build.root / ".release.tmp"

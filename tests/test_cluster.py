@@ -1,0 +1,126 @@
+"""Other engines make the same bytes as this process; what they cannot do is one clear line."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pickle
+import shutil
+import sys
+from pathlib import Path
+
+import fake_slurm
+import pytest
+from pipeline import askqa, one_line, tree
+from pydantic import TypeAdapter
+
+from askqa_builder import __version__
+from askqa_builder.config import SynthesizeSettings
+from askqa_builder.engine import Stage
+from askqa_builder.engines import open_engine
+from askqa_builder.engines.cluster import check_version
+from askqa_builder.engines.local import Local
+from askqa_builder.engines.slurm import STAGES
+from askqa_builder.errors import BuildError, MissingExtraError, SettingsError
+from askqa_builder.generate import GenerateStage
+from askqa_builder.release.parts import ReleaseStage
+from askqa_builder.synthesize import SynthesizeStage
+
+GENERATE = ("generate", "--source", "sample", "--shard-size", "20", "--count", "6", "--out")
+SLURM = ("--engine", "slurm", "--workers", "2")
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cluster") / "build"
+    askqa(*GENERATE, folder, "-j", "1")
+    askqa("synthesize", folder, "-j", "1")
+    return folder
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_slurm.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_job_array_makes_the_same_bytes(build: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "50%off"  # sbatch reads % in a log's name
+    askqa(*GENERATE, folder, *SLURM)
+    askqa("synthesize", folder, *SLURM)
+    assert tree(folder) == tree(build)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_what_a_task_refuses_is_told_by_the_command(build: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(build, tmp_path / "build"))
+    damaged = folder / "dialogues" / "00001.jsonl"
+    damaged.write_text(damaged.read_text() + "\n")
+    assert f"{damaged}: damaged" in one_line("synthesize", folder, *SLURM)
+    assert (folder / "speech" / "00000.receipt.json").is_file(), "the rest is kept"
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_task_that_dies_is_told_with_its_log(build: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(build, tmp_path / "build"))
+    shutil.rmtree(folder / "speech")
+    script = (tmp_path / "bin" / "sbatch").read_text()
+    (tmp_path / "bin" / "sbatch").write_text(script.replace('["bash", script]', '["false"]'))
+    line = one_line("synthesize", folder, *SLURM)
+    assert "ended with 2 shards to make" in line
+    assert ".slurm.tmp" in line
+
+
+def test_where_there_is_no_slurm_or_ray_it_says_so(
+    build: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert "no sbatch here" in one_line("synthesize", build, *SLURM)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"askqa-builder\[cluster\]"):
+        list(open_engine("ray").reports(None, None, range(1)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        GenerateStage("contrast", 7, 0.25, {3: 0, 4: 11}),
+        SynthesizeStage(SynthesizeSettings(user="coqui:x", perturb=("noise=10",), max_wer=0.1)),
+        ReleaseStage(),
+    ],
+)
+def test_a_stage_travels_in_words(stage: Stage) -> None:
+    module, name = STAGES[stage.name]
+    kind = getattr(importlib.import_module(module), name)
+    words = json.dumps(TypeAdapter(kind).dump_python(stage, mode="json"))
+    assert TypeAdapter(kind).validate_python(json.loads(words)) == stage
+
+
+def test_nodes_have_the_same_version() -> None:
+    check_version(__version__)
+    with pytest.raises(BuildError, match="has askqa_builder"):
+        check_version("0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "workers", "words"),
+    [("lsf", None, r"--engine 'lsf': expected one of"), ("ray", 0, "--workers 0")],
+)
+def test_an_engine_that_cannot_be_is_refused(name: str, workers: int | None, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        open_engine(name, workers)
+
+
+def test_an_endpoint_is_asked_by_one_process_on_every_engine() -> None:
+    assert Local(8).limited(None, 1) == Local(1)
+    assert Local(8).limited(2, None) == Local(2), "what this machine can bear"
+    for name in ("ray", "slurm"):
+        assert open_engine(name, 8).limited(None, 1) == open_engine(name, 1)
+        assert open_engine(name, 8).limited(1, None) == open_engine(name, 8), "not each machine"
+
+
+def test_what_a_worker_raises_arrives_whole() -> None:
+    error = MissingExtraError("--asr", "asr")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -49,7 +49,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         measuring.evaluate,
         "askqa-build evaluate build/release --model oracle-text --out results",
     ),
-    ("Learn from it", measuring.compare, "askqa-build compare one two --data build/release"),
+    ("Learn from it", measuring.compare, "askqa-build compare results-a results-b"),
 )
 """Panel of the help, command, example."""
 

@@ -178,6 +178,12 @@ def marker_number(texts: Iterable[str]) -> str:
     return number
 
 
+def fenced(material: Mapping[str, str]) -> list[str]:
+    """Each text, by its name, between markers that none of them can hold."""
+    number = marker_number(material.values())
+    return [f"<{name} {number}>\n{text}\n</{name} {number}>" for name, text in material.items()]
+
+
 class _Material:
     """Text that others wrote: printed, it always stands between its markers."""
 

@@ -207,6 +207,7 @@ class OpenAIServer:
         routes = [
             web.post("/v1/chat/completions", self._json_call),
             web.post("/v1/audio/speech", self._json_call),
+            web.post("/v1/embeddings", self._json_call),
             web.post("/v1/audio/transcriptions", self._form_call),
             web.get("/v1/models", self._models),
             web.post("/v1/files", self._upload),

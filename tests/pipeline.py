@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
+
+import pytest
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -26,6 +31,24 @@ def askqa(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[
 def one_line(*arguments: str | Path) -> str:
     """Run a command that must fail with one clear line and no traceback; returns the line."""
     error = askqa(*arguments, code=1).stderr.strip()
+    assert len(error.splitlines()) == 1, error
+    return error
+
+
+def one_line_here(*arguments: str | Path) -> str:
+    """The same in this process, which takes no second to start."""
+    from askqa_builder.cli import main
+
+    errors = io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["askqa-build", *map(str, arguments)]),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(errors),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    assert ended.value.code == 1, errors.getvalue()
+    error = errors.getvalue().strip()
     assert len(error.splitlines()) == 1, error
     return error
 

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from askqa_builder.evaluate import decision
 from askqa_builder.evaluate.decision import classify
 
-LABELLED = Path(__file__).parent / "data" / "decision_labelled.jsonl"
+LABELLED = Path(decision.__file__).with_name("decision_labelled.jsonl")
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline import askqa
+import soundfile
+from pipeline import askqa, one_line_here
 
 from askqa_builder.errors import EvaluationError
-from askqa_builder.evaluate.evaluation import Replies, compare, evaluate
+from askqa_builder.evaluate import evaluation
+from askqa_builder.evaluate.compare import compare
 from askqa_builder.evaluate.items import Item, read_items
+from askqa_builder.evaluate.replies import Replies
 from askqa_builder.evaluate.responders import Conversation
 from askqa_builder.evaluate.responders.baselines import (
     ALWAYS_ANSWER,
@@ -22,16 +30,18 @@ from askqa_builder.evaluate.responders.baselines import (
     most_frequent_answer,
 )
 from askqa_builder.evaluate.run import PARTIAL, PREDICTIONS
-from askqa_builder.evaluate.variants import PROBES, SILENCED, SWAPPED
+from askqa_builder.evaluate.variants import ALL, PROBES, SILENCED, SWAPPED, perturbations
 
 ASK = "Which one do you mean?"
+evaluate = partial(evaluation.evaluate, worst=0)
+"""Without the sound in the report, which takes a second."""
 SPLITS = ("train", "validation", "test")
 
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = tmp_path_factory.mktemp("evaluate") / "build"
-    askqa("generate", "--source", "world:40,facts=3", "--out", build)
+    askqa("generate", "--source", "world:30,facts=3", "--out", build)
     askqa("synthesize", build)
     askqa("release", build, "--version", "1.0.0")
     return build / "release"
@@ -152,6 +162,65 @@ def test_a_model_that_always_fails_ends_the_run(release: Path, tmp_path: Path) -
     with pytest.raises(EvaluationError, match=r"items failed, more than 50%.*no weights"):
         evaluate(release, Broken(), tmp_path, split="train")
     assert not (tmp_path / "scores.json").exists()
+    # once it is mended, what had failed is tried again
+    mended = Recorder(name="broken")
+    content = evaluate(release, mended, tmp_path, split="train", resamples=10)
+    assert value(content, "failures") == 0.0
+    # few items are no excuse, and a share of one's own is
+    with pytest.raises(EvaluationError, match="2 of 2 items failed"):
+        evaluate(release, Broken(), tmp_path / "few", split="train", limit=2)
+    content = evaluate(
+        release, Broken(), tmp_path / "few", split="train", limit=2, max_failures=1, resamples=10
+    )
+    assert value(content, "failures") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("response", "failure"),
+    [
+        ("", "the model said nothing"),
+        ("no no " * 5000, "the model loops: 'no no"),
+        ("a" * 9000, "the model loops"),
+        (" ".join(f"w{i}" for i in range(10_000)), "the response has 10,000 words"),
+        ("Вы имеете в виду девиз или цветок?", "neither asks nor answers"),
+        ("\ud800 \x00", "neither asks nor answers"),
+        (None, "TypeError: the model responded with NoneType"),
+    ],
+)
+def test_response_that_is_none_is_a_recorded_failure(
+    release: Path, tmp_path: Path, response: str, failure: str
+) -> None:
+    items = items_of(release, "test")
+    strange = items[0].id
+
+    class Strange(OracleText):
+        name = "strange"
+
+        def respond(self, conversation: Conversation) -> str:
+            return response if conversation.id == strange else super().respond(conversation)
+
+    model = Strange({item.id: item.readings for item in items})
+    content = evaluate(release, model, tmp_path, split="test", resamples=10)
+    others = 1 - 1 / len(items)
+    for name in ("goal_completion", "trajectory_em", "decision_accuracy"):
+        assert value(content, name) == pytest.approx(others)
+        assert content["scores"][name]["items"] == len(items)
+    first = json.loads((tmp_path / PREDICTIONS).read_text().splitlines()[0])
+    assert first["failure"].startswith(failure)
+    assert first["scores"] == {"exact_match": 0, "f1": 0, "number_aware_f1": 0, "goal": 0}
+    kept = first.get("final", "")
+    assert len(kept) <= 20_000
+    assert kept[:20] == (response or "")[:20].replace("\ud800", "?")
+
+
+def test_batch_of_the_wrong_length_is_an_error_in_one_line(release: Path, tmp_path: Path) -> None:
+    class Short(Recorder):
+        def respond_many(self, conversations: Sequence[Conversation]) -> list[str | Exception]:
+            return ["x"]
+
+    with pytest.raises(EvaluationError, match="respond_many gave 1 responses to 8 conv"):
+        evaluate(release, Short(), tmp_path / "new", split="train")
+    assert not (tmp_path / "new").exists(), "nothing was done, so nothing is left"
 
 
 def test_a_killed_run_goes_on_and_asks_nothing_twice(release: Path, tmp_path: Path) -> None:
@@ -215,7 +284,7 @@ def test_a_model_that_does_not_listen_loses_nothing(release: Path, tmp_path: Pat
     oracle = OracleText({item.id: item.readings for item in items})
     content = evaluate(release, oracle, tmp_path, split="test", variants=PROBES, resamples=50)
     for name in (SILENCED, SWAPPED):
-        assert content["variants"][name]["goal_completion"]["difference"] == 0.0
+        assert content["variants"][name]["scores"]["goal_completion"]["difference"] == 0.0
 
 
 def test_two_runs_are_compared_on_the_same_data_only(release: Path, tmp_path: Path) -> None:
@@ -223,11 +292,118 @@ def test_two_runs_are_compared_on_the_same_data_only(release: Path, tmp_path: Pa
     oracle = OracleText({item.id: item.readings for item in items})
     evaluate(release, ALWAYS_ASK, tmp_path / "a", split="test", resamples=10)
     evaluate(release, oracle, tmp_path / "b", split="test", resamples=10)
-    evaluate(release, oracle, tmp_path / "c", split="validation", resamples=10)
-    result = compare(tmp_path / "a", tmp_path / "b", release, resamples=200)
+    evaluate(release, ALWAYS_ASK, tmp_path / "c", split="validation", resamples=10)
+    evaluate(release, oracle, tmp_path / "d", split="test", limit=3, resamples=10)
+    result = compare(tmp_path / "a", tmp_path / "b", resamples=200)
     assert result["scores"]["goal_completion"]["difference"] == 1.0
     assert result["scores"]["goal_completion"]["clear"]
-    with pytest.raises(EvaluationError, match="only results of the same data"):
-        compare(tmp_path / "a", tmp_path / "c", release)
+    assert (result["items"], result["a"], result["b"]) == (len(items), "always-ask", "oracle-text")
+    with pytest.raises(EvaluationError, match=r"test, .* of askqa 1\.0\.0 validation: only"):
+        compare(tmp_path / "a", tmp_path / "c")
+    with pytest.raises(EvaluationError, match="of other dialogues of it: only results"):
+        compare(tmp_path / "a", tmp_path / "d")
     with pytest.raises(EvaluationError, match="no finished results"):
-        compare(tmp_path / "a", tmp_path, release)
+        compare(tmp_path / "a", tmp_path)
+    lines = (tmp_path / "b" / PREDICTIONS).read_text().splitlines()
+    (tmp_path / "b" / PREDICTIONS).write_text("\n".join(lines[1:]) + "\n")
+    with pytest.raises(EvaluationError, match=r"is for other items than items\.jsonl"):
+        compare(tmp_path / "a", tmp_path / "b")
+
+
+def test_perturbed_run_stores_what_was_requested_and_measured(
+    release: Path, tmp_path: Path
+) -> None:
+    items = items_of(release, "test")
+    heard: dict[str, list[float]] = {}
+
+    class Listener(OracleText):
+        def respond(self, conversation: Conversation) -> str:
+            sound = conversation.turns[-1].sound
+            assert sound is not None
+            heard.setdefault(conversation.id, []).append(len(sound.samples))
+            return super().respond(conversation)
+
+    model = Listener({item.id: item.readings for item in items})
+    chosen = perturbations(["rate=1.25", "noise=10", "rate=1.25"])
+    run = partial(evaluate, release, model, tmp_path, split="test", resamples=10)
+    content = run(variants=chosen)
+    assert content["variants"].keys() == {"rate=1.25", "noise=10"}
+    noise = content["variants"]["noise=10"]
+    assert noise["measured"]["snr_db"]["mean"] == pytest.approx(10, abs=0.5)
+    assert noise["scores"]["goal_completion"]["difference"] == 0.0
+    stored = json.loads((tmp_path / "variants" / "noise=10" / "measured.json").read_text())
+    assert stored["requested"] == "noise=10"
+    assert stored["measured"].keys() == {item.id for item in items}
+    for item in items:  # the replies are faster, too
+        clean = heard[item.id][: len(heard[item.id]) // 3]
+        fast = heard[item.id][len(clean) : 2 * len(clean)]
+        assert np.array(fast) / np.array(clean) == pytest.approx(0.8, abs=0.02)
+    # measures that were lost with a kill between two files are made again
+    (tmp_path / "variants" / "noise=10" / "measured.json").unlink()
+    assert run(variants=perturbations(["noise=10"]))["variants"]["noise=10"] == noise
+
+
+def test_all_perturbations_are_the_standard_ones() -> None:
+    assert [variant.name for variant in perturbations(["all"])] == list(ALL)
+
+
+def test_report_can_be_heard_and_nothing_in_it_runs(release: Path, tmp_path: Path) -> None:
+    hostile = '</dd><script>alert(1)</script><img src=x onerror="alert(1)"> <audio autoplay>'
+
+    class Hostile(Recorder):
+        def respond(self, conversation: Conversation) -> str:
+            asked = any(turn.text == ASK for turn in conversation.turns)
+            return hostile if asked else ASK
+
+    evaluate(release, Hostile(), tmp_path, split="test", variants=PROBES, resamples=50, worst=2)
+    page = (tmp_path / "report.html").read_text()
+    assert "<script" not in page
+    assert "<img" not in page
+    assert page.count("&lt;script&gt;alert(1)") == 2
+    sounds = re.findall(r'preload="none" src="data:audio/(?:mpeg|wav);base64,(.+?)"', page)
+    assert len(sounds) == page.count("<audio") == 2
+    items = {item.id: item for item in items_of(release, "test")}
+    ids = re.findall(r"<dt>id</dt><dd class=.soft.>(.+?)<", page)
+    for encoded, item_id in zip(sounds, ids, strict=True):
+        said = [*items[item_id].conversation.narration, *items[item_id].conversation.turns]
+        given_s = sum(len(u.sound.samples) / 16_000 for u in said if u.sound)
+        length_s = soundfile.info(io.BytesIO(base64.b64decode(encoded))).duration
+        assert given_s + 0.5 < length_s < given_s + 15, "the passage, the talk, and a reply"
+    for text in ("Does it listen?", "labelled responses", "Where it breaks", "by rules"):
+        assert text in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--split", "dev"], "no split 'dev'; expected one of ['test', 'train', 'validation']"),
+        (["--model", "gpt"], "model 'gpt' is not known; expected one of"),
+        (["--model", "nothing.py:Model"], "no such file"),
+        (["--perturb", "speed=2"], "'speed=2'"),
+        (["--audio", "."], "--audio is for spoken-squad:FILE"),
+        (["--device", "tpu"], "expected one of"),
+    ],
+)
+def test_bad_request_is_one_line_and_leaves_nothing(
+    release: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    out = tmp_path / "out"
+    model = [] if "--model" in arguments else ["--model", "always-ask"]
+    assert words in one_line_here("evaluate", release, "--out", out, *model, *arguments)
+    assert not out.exists()
+
+
+def test_data_without_the_needed_columns_is_named(release: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    copy = tmp_path / "release"
+    shutil.copytree(release, copy)
+    for path in (copy / "dialogues").glob("test-*.parquet"):
+        table = pq.read_table(path).drop_columns(["readings", "voices"])
+        path.unlink()  # it may be a hard link
+        pq.write_table(table, path)
+    line = one_line_here("evaluate", copy, "--model", "oracle-text", "--out", tmp_path / "out")
+    assert "dialogues have no column 'readings', 'voices'" in line
+    line = one_line_here("evaluate", tmp_path, "--model", "random", "--out", tmp_path / "out")
+    assert "is no release folder" in line
+    assert not (tmp_path / "out").exists()

@@ -10,6 +10,8 @@ import pytest
 from openai_server import Act, Call, OpenAIServer, fail, say
 from tiny_release import dialogue, write_release
 
+from askqa_builder.evaluate import judge
+from askqa_builder.evaluate.decision import Labelled
 from askqa_builder.evaluate.items import read_items
 from askqa_builder.evaluate.judge import RUBRICS, VERDICTS, Judge, Verdict, judge_run
 from askqa_builder.evaluate.responders.room import Room
@@ -26,6 +28,17 @@ def asked(tmp_path: Path) -> list[Asked]:
     rows = [dialogue(f"d{i}", passage=f"p{i}", ambiguous=i % 2 == 0) for i in range(4)]
     release = write_release(tmp_path / "release", {"test": rows})
     return [Asked.of(item) for item in read_items(release, "test")]
+
+
+@pytest.fixture(autouse=True)
+def few_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three labelled responses, of which `grade` gets two right, instead of 160."""
+    few = [
+        Labelled("Which mill?", "ask"),
+        Labelled("In 1901.", "answer"),
+        Labelled("Tell me which one you mean.", "ask"),
+    ]
+    monkeypatch.setattr(judge, "held_out_responses", lambda: few)
 
 
 def prediction(item: Asked, final: str, **more: Any) -> Prediction:
@@ -61,8 +74,8 @@ def judged(
     server = OpenAIServer(script)
     limits = Limits(attempts=1, backoff_base_s=0.001)
     with server, Room(folder / "replies.sqlite", limits=limits) as room:
-        judge = Judge(room, "judge-1", base_url=server.base_url, params={"temperature": 0})
-        return judge_run(judge, asked, predictions, folder, resamples=10), server
+        model = Judge(room, "judge-1", base_url=server.base_url, params={"temperature": 0})
+        return judge_run(model, asked, predictions, folder, resamples=10), server
 
 
 def test_verdicts_become_scores_with_their_account(asked: list[Asked], tmp_path: Path) -> None:
@@ -73,8 +86,16 @@ def test_verdicts_become_scores_with_their_account(asked: list[Asked], tmp_path:
     assert scores == {
         "judged_correct": 0.75,
         "judged_question_settles": 1.0,
+        "judged_decision_accuracy": 1.0,
+        "judged_decision_macro_f1": 1.0,
+        "judged_decision_weighted_f1": 1.0,
+        "judged_ask_precision": 1.0,
+        "judged_ask_recall": 1.0,
+        "judged_ask_f1": 1.0,
         "decision_agrees_with_rules": 1.0,
     }
+    labelled = {"n": 3, "unparsed": 0, "right": 2, "accuracy": 2 / 3}
+    assert content["decision_on_labelled"] == labelled
     assert content["model"] == "judge-1"
     assert content["params"] == {"temperature": 0}
     account = content["rubrics"]["answer"]
@@ -84,7 +105,30 @@ def test_verdicts_become_scores_with_their_account(asked: list[Asked], tmp_path:
     verdicts = list(read_records(tmp_path / VERDICTS, Verdict))
     assert len(verdicts) == 4 + 2 + 4
     assert verdicts[2].verdict == "incorrect"
-    assert server.paid == 4 + 1 + 3  # the same case of two items is one request
+    assert server.paid == 4 + 1 + 3 + 3  # the same case of two items is one request
+
+
+def test_unparsed_decision_is_no_decision(asked: list[Asked], tmp_path: Path) -> None:
+    def script(call: Call) -> Act:
+        conversation = str(call.body["messages"])
+        lost = RUBRICS["decision"].task in conversation and "about 1887" in conversation
+        return say("Well.") if lost else grade(call)
+
+    finals = ["1901", "about 1887", "1492", "1887"]
+    predictions = [prediction(a, final) for a, final in zip(asked, finals, strict=True)]
+    content, _ = judged(tmp_path, asked, predictions, script)
+    accuracy = content["scores"]["judged_decision_accuracy"]
+    assert (accuracy["value"], accuracy["items"]) == (1.0, 3)
+    assert content["rubrics"]["decision"]["unparsed"] == 1
+
+
+def test_benchmark_s_answers_are_judged_alone(asked: list[Asked], tmp_path: Path) -> None:
+    predictions = [prediction(a, "1901") for a in asked]
+    with OpenAIServer(grade) as server, Room(tmp_path / "replies.sqlite") as room:
+        model = Judge(room, "judge-1", base_url=server.base_url)
+        content = judge_run(model, asked, predictions, tmp_path, resamples=10, only_answers=True)
+    assert content["scores"].keys() == {"judged_correct"}
+    assert content["rubrics"].keys() == {"answer"}
 
 
 @pytest.mark.parametrize(
@@ -136,9 +180,9 @@ def test_verdicts_are_paid_once(asked: list[Asked], tmp_path: Path) -> None:
     with OpenAIServer(grade) as server:
         for _ in range(2):
             with Room(tmp_path / "replies.sqlite") as room:
-                judge = Judge(room, "judge-1", base_url=server.base_url)
-                judge_run(judge, asked, predictions, tmp_path, resamples=10)
-    assert server.paid == len(server.calls) == 2 + 1 + 2  # one each of what is alike
+                model = Judge(room, "judge-1", base_url=server.base_url)
+                judge_run(model, asked, predictions, tmp_path, resamples=10)
+    assert server.paid == len(server.calls) == 2 + 1 + 2 + 3  # one each of what is alike
 
 
 def test_response_cannot_speak_to_the_judge(asked: list[Asked], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from askqa_builder.evaluate.items import PROMPT, Item, read_items
 from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
 from askqa_builder.evaluate.responders.messages import Message, messages_of, wav_bytes
 from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder
-from askqa_builder.evaluate.run import Prediction, RunSettings, predict
+from askqa_builder.evaluate.run import Manners, Prediction, RunSettings, predict
 from askqa_builder.llm.endpoint import Limits
 
 WINDOW_S = 3
@@ -146,7 +146,8 @@ def quick(folder: Path, **changes: Any) -> ModelSettings:
 def run_on(spec: str, release: Path, folder: Path, settings: ModelSettings) -> list[Prediction]:
     with open_responder(spec, release, settings=settings) as responder:
         items = read_items(release, "test")
-        return predict(responder, items, folder / "out", SETTINGS, speak=speak, max_failures=1)
+        manners = Manners(speak=speak)
+        return predict(responder, items, folder / "out", SETTINGS, manners, max_failures=1)
 
 
 def test_endpoint_hears_the_conversation_and_then_the_reply(release: Path, tmp_path: Path) -> None:
@@ -224,12 +225,13 @@ def test_failure_of_one_item_is_recorded(
     assert [p.final for p in predictions if not p.failure] == ["1901", "1901"]
 
 
-def test_endless_response_is_cut_by_the_limit_and_kept(release: Path, tmp_path: Path) -> None:
+def test_endless_response_is_a_failure_and_kept(release: Path, tmp_path: Path) -> None:
     with OpenAIServer(lambda call: say("la " * 128, finish_reason="length")) as server:
         spec = f"openai:scripted@{server.base_url}"
         predictions = run_on(spec, release, tmp_path, quick(tmp_path))
     assert all(call.body["max_tokens"] == 128 for call in server.calls)
     assert all(p.final.startswith("la la") for p in predictions)
+    assert all((p.failure or "").startswith("the model loops: 'la la") for p in predictions)
 
 
 def test_endpoint_that_is_down_ends_the_run(release: Path, tmp_path: Path) -> None:
@@ -365,7 +367,7 @@ def test_local_model_converses(
 
         model._model.generate = generate  # type: ignore[attr-defined]
         items = read_items(release, "test")
-        predictions = predict(model, items, tmp_path / "out", SETTINGS, speak=speak)
+        predictions = predict(model, items, tmp_path / "out", SETTINGS, Manners(speak=speak))
     assert [(p.decision, p.first, p.final, p.failure) for p in predictions] == [
         ("ask", ASKED, "1901", None)
     ] * 3

@@ -22,7 +22,7 @@ from askqa_builder.evaluate.responders.baselines import (
     most_frequent_answer,
 )
 from askqa_builder.evaluate.scores import decision_scores
-from askqa_builder.evaluate.simulate import UNCLEAR, SimulatedUser, reply_to
+from askqa_builder.evaluate.simulate import UNCLEAR, Reply, SimulatedUser, by_rules, reply_to
 from askqa_builder.schema import Dialogue, Reading
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -138,7 +138,10 @@ def test_reply_is_spoken_by_the_voice_that_is_given() -> None:
         said.append(text)
         return np.zeros(160, np.float32), 16_000
 
-    reply, utterance = SimulatedUser(WALES, 1, speak).reply("Which one?")
+    user = SimulatedUser(WALES, 1, speak)
+    (reply,) = by_rules([(user, "Which one?")])
+    assert isinstance(reply, Reply)
+    utterance = user.say(reply)
     assert said == [reply.text] == [utterance.text] == ["I mean the flower."]
     assert utterance.speaker == "user"
     assert utterance.sound is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,8 @@ def evaluate(
         str,
         typer.Option(
             help="always-answer, always-ask, most-frequent-answer, random, oracle-text, "
-            "hf:PATH_OR_ID, openai:MODEL[@URL], cascade:ASR+MODEL[@URL], or FILE.py:NAME."
+            "hf:PATH_OR_ID, openai:MODEL[@URL], cascade:ASR+MODEL[@URL], predictions:FILE.json, "
+            "or FILE.py:NAME."
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="RESULTS", help="A folder for the results.")],
@@ -33,7 +35,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Also with the user's sound changed, compared item by item: rate=1.2, pitch=+3, "
-            "noise=10, reverb=0.6, telephone. May be repeated."
+            "noise=10, reverb=0.6, telephone, or all. May be repeated."
         ),
     ] = None,
     probe_audio: Annotated[
@@ -42,17 +44,33 @@ def evaluate(
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Dialogues at a time.")] = 8,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Of a response.")] = 128,
+    max_failures: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of failed items that ends the run.")
+    ] = 0.5,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; for hf: models.")] = "auto",
     budget_usd: Annotated[
-        float | None, typer.Option(help="Stop before an endpoint costs more.")
+        float | None, typer.Option(help="Stop before endpoints cost more, all together.")
     ] = None,
     base_url: Annotated[
         str | None, typer.Option(help="Of endpoints whose spec names none; default: OpenAI's.")
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL[@URL]",
+            help="Let a language model answer clarifying questions, instead of rules.",
+        ),
     ] = None,
     judge: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL[@URL]", help="Let a language model judge as well; scored apart."
+        ),
+    ] = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL[@URL]", help="Compare clarifying questions by sentence embeddings, too."
         ),
     ] = None,
     audio: Annotated[
@@ -67,91 +85,135 @@ def evaluate(
     DATA may also be a benchmark of others: spoken-squad:FILE, sd-qa:DIR or squad:FILE. A run that
     was killed goes on where it was. Results: scores.json, predictions.jsonl and report.html.
     """
+    from contextlib import ExitStack
+
     from askqa_builder.console import item_progress
+    from askqa_builder.errors import SettingsError
     from askqa_builder.evaluate import evaluation, variants
     from askqa_builder.evaluate.benchmarks import is_benchmark, open_benchmark
     from askqa_builder.evaluate.benchmarks.running import evaluate_benchmark
+    from askqa_builder.evaluate.items import check_data
     from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder
+    from askqa_builder.llm.prices import Budget
     from askqa_builder.release.fetch import release_folder
 
     settings = ModelSettings(
         max_new_tokens=max_new_tokens,
         device=evaluation.device_of(device),
         base_url=base_url,
-        budget_usd=budget_usd,
+        budget=Budget(budget_usd),
         cache=out / "cache" / "replies.sqlite",
     )
-    with item_progress("responding", quiet or json) as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(item_progress("responding", quiet or json))
         if is_benchmark(data):
+            without_use = {
+                "--perturb": perturb,
+                "--probe-audio": probe_audio,
+                "--user": user,
+                "--embeddings": embeddings,
+            }
+            for option in [option for option, given in without_use.items() if given]:
+                raise SettingsError(f"{option} is for data sets with a user, not for {data!r}")
             benchmark = open_benchmark(data, audio=audio)
-            with open_responder(model, None, settings=settings) as responder:
-                content = evaluate_benchmark(
-                    benchmark,
-                    responder,
-                    out,
-                    limit=limit,
-                    batch_size=batch_size,
-                    resamples=resamples,
-                    progress=progress,
-                )
+            responder = stack.enter_context(open_responder(model, None, settings=settings))
+            helpers = evaluation.open_helpers(stack, settings, judge=judge)
+            content = evaluate_benchmark(
+                benchmark,
+                responder,
+                out,
+                limit=limit,
+                batch_size=batch_size,
+                max_failures=max_failures,
+                judge=helpers.judge,
+                resamples=resamples,
+                progress=progress,
+            )
         else:
+            if audio is not None:
+                raise SettingsError(f"--audio is for spoken-squad:FILE, not for {data!r}")
+            chosen = variants.perturbations(perturb or ())
             release = release_folder(data, splits=sorted({"train", split}))
-            chosen = [variants.perturbed(spec) for spec in perturb or ()]
-            if probe_audio:
-                chosen += variants.PROBES
-            with open_responder(model, release, split=split, settings=settings) as responder:
-                content = evaluation.evaluate(
-                    release,
-                    responder,
-                    out,
-                    split=split,
-                    rounds=rounds,
-                    limit=limit,
-                    batch_size=batch_size,
-                    variants=chosen,
-                    judge=evaluation.judge_of(judge, settings) if judge else None,
-                    resamples=resamples,
-                    progress=progress,
-                )
+            check_data(release, split)
+            responder = stack.enter_context(
+                open_responder(model, release, split=split, settings=settings)
+            )
+            content = evaluation.evaluate(
+                release,
+                responder,
+                out,
+                split=split,
+                rounds=rounds,
+                limit=limit,
+                batch_size=batch_size,
+                variants=[*chosen, *(variants.PROBES if probe_audio else ())],
+                helpers=evaluation.open_helpers(
+                    stack, settings, user=user, judge=judge, embeddings=embeddings
+                ),
+                max_failures=max_failures,
+                resamples=resamples,
+                progress=progress,
+            )
     if json:
         typer.echo((out / evaluation.SCORES).read_text())
     elif not quiet:
-        from askqa_builder.evaluate.report import HEADLINES
-
         scores = content["scores"]
-        for name in [name for name in HEADLINES if name in scores] or scores:
+        for name, label in _labels(scores).items():
             estimate = scores[name]
             if estimate["value"] is not None:
                 interval = _interval(estimate["low"], estimate["high"])
-                typer.echo(f"{name.replace('_', ' '):28}{estimate['value']:.3f}  {interval}")
+                typer.echo(f"{label:42}{100 * estimate['value']:6.1f} %  {interval}".rstrip())
+        for name, variant in content.get("variants", {}).items():
+            change = variant["scores"]["goal_completion"]
+            if change["difference"] is not None:
+                interval = _interval(change["low"], change["high"], signed=True)
+                label = f"goal completion, {name}"
+                typer.echo(f"{label:42}{100 * change['difference']:+6.1f}    {interval}".rstrip())
         typer.echo(f"report: {out / 'report.html'}")
 
 
 def compare(
-    one: Annotated[Path, typer.Argument(help="Results of a model.")],
-    two: Annotated[Path, typer.Argument(help="Results of another on the same data.")],
-    data: Annotated[str, typer.Option(help="What they are results on, as for evaluate.")],
+    one: Annotated[Path, typer.Argument(metavar="A", help="Results of a model.")],
+    two: Annotated[Path, typer.Argument(metavar="B", help="Results of another on the same data.")],
+    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.")] = 1000,
     json: JsonOption = False,
 ) -> None:
-    """Tell whether two results differ: second minus first, with paired bootstrap intervals."""
+    """Tell whether two results differ: B minus A, with paired bootstrap intervals.
+
+    Results under another condition lie in RESULTS/variants.
+    """
     import json as encoder
 
-    from askqa_builder.evaluate import evaluation
-    from askqa_builder.release.fetch import release_folder
+    from askqa_builder.evaluate import compare as comparing
 
-    split = evaluation.split_of_results(one)
-    result = evaluation.compare(one, two, release_folder(data, splits=[split]))
+    result = comparing.compare(one, two, resamples=resamples)
     if json:
         typer.echo(encoder.dumps(result, indent=1))
         return
-    typer.echo(f"{result['b']} minus {result['a']}")
-    for name, change in result["scores"].items():
+    typer.echo(f"{result['data']}: {result['items']} items on {result['passages']} passages")
+    typer.echo(f"A: {result['a']}\nB: {result['b']}\nB minus A, in points:")
+    for name, label in _labels(result["scores"]).items():
+        change = result["scores"][name]
         if change["difference"] is not None:
-            interval = _interval(change["low"], change["high"])
+            interval = _interval(change["low"], change["high"], signed=True)
             mark = "differs" if change["clear"] else ""
-            title = name.replace("_", " ")
-            typer.echo(f"{title:28}{change['difference']:+.3f}  {interval}  {mark}".rstrip())
+            typer.echo(
+                f"{label:42}{100 * change['difference']:+6.1f}  {interval:18}{mark}".rstrip()
+            )
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"({low:.3f} to {high:.3f})"
+def _labels(scores: Mapping[str, object]) -> dict[str, str]:
+    """What each score is called, in the report's order."""
+    from askqa_builder.evaluate.report import BENCHMARK, GROUPS
+
+    known = {
+        name: label for group in (*GROUPS.values(), BENCHMARK) for name, label in group.items()
+    }
+    return {name: label for name, label in known.items() if name in scores}
+
+
+def _interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return (
+        "" if low is None or high is None else f"({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
+    )

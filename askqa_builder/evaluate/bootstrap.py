@@ -40,6 +40,8 @@ class Metric:
     formula: Callable[..., Floats]
     """Takes the sums of the parts, each of one shape, and returns the scores in that shape; nan
     where the score is undefined."""
+    applies: Floats | None = None
+    """Shape (items,): 1 where the item counts, else 0. None: every item does."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Estimate:
     """Null, as `high`, where one passage or too few resamples tell nothing about the spread."""
     high: float | None
     items: int
+    """Those that count: the denominator."""
     passages: int
 
 
@@ -94,8 +97,7 @@ def estimate(
         name: Estimate(
             _number(value[name]),
             *_interval(drawn[name], level),
-            items=table.items,
-            passages=table.passages,
+            *table.counted(metrics[name]),
         )
         for name in metrics
     }
@@ -161,7 +163,8 @@ class _Table:
         self.columns: list[Floats] = []
         self._index: dict[int, int] = {}
         for metric in metrics.values():
-            for part in metric.parts:  # metrics share parts: sum each only once
+            # metrics share parts: sum each only once
+            for part in (*metric.parts, *([] if metric.applies is None else [metric.applies])):
                 if id(part) not in self._index:
                     self._index[id(part)] = len(self.columns)
                     self.columns.append(part)
@@ -177,6 +180,13 @@ class _Table:
         for index, column in enumerate(self.columns):
             values = column if rows is None else column[rows]
             self.sums[:, index] = np.bincount(codes, weights=values, minlength=self.passages)
+
+    def counted(self, metric: Metric) -> tuple[int, int]:
+        """How many items, and passages, a score is about."""
+        if metric.applies is None:
+            return self.items, self.passages
+        counts = self.sums[:, self._index[id(metric.applies)]]
+        return int(counts.sum()), int((counts > 0).sum())
 
     def totals(self) -> Floats:
         """Sums over all passages, shape (1, parts)."""

@@ -7,16 +7,18 @@
 
 The last thing that the model does decides: a request for clarification that is followed by an
 answer is an answer; small talk ("Anything else?") and remarks about the conversation ("Let me
-know!", "The passage mentions both.") decide nothing. How often this is right is measured in
-tests/test_decision.py and stated in docs/evaluation.md.
+know!", "The passage mentions both.") decide nothing. How often this is right is measured on the
+labelled responses beside this file, and stated in every report and in docs/evaluation.md.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 Decision = Literal["ask", "answer", "none"]
 
@@ -146,6 +148,20 @@ def classify(response: str) -> Decision:
         is_question = text.rstrip().endswith("?") or _REQUEST.search(text.lower())
         return "ask" if is_question else "answer"
     return _decide(kinds)
+
+
+class Labelled(NamedTuple):
+    """A response with what it does, by hand."""
+
+    text: str
+    label: Decision
+
+
+def held_out_responses() -> list[Labelled]:
+    """Labelled responses that no rule was tuned on: decision_labelled.jsonl, half "held_out"."""
+    lines = Path(__file__).with_name("decision_labelled.jsonl").read_text(encoding="utf-8")
+    rows = map(json.loads, lines.splitlines())
+    return [Labelled(row["text"], row["label"]) for row in rows if row["half"] == "held_out"]
 
 
 def _decide(kinds: Sequence[_Kind]) -> Decision:

@@ -6,12 +6,18 @@ an answer; after at most `rounds` clarifications the response counts as final.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from askqa_builder.errors import AskqaError, EvaluationError, RequestError
 from askqa_builder.evaluate.decision import Decision, classify
+from askqa_builder.evaluate.faults import fault
 from askqa_builder.evaluate.responders import Conversation, Responder, Utterance
-from askqa_builder.evaluate.simulate import Reply, SimulatedUser
+from askqa_builder.evaluate.simulate import Answer, Reply, SimulatedUser, by_rules
+
+Fault = Callable[[str], str | None]
+"""Why a response is none, in words; None: it is one."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class Trajectory:
     answered: bool
     """Whether that is an answer; a model that still asks has not reached the goal, and scores 0
     whatever words its question shares with the reference."""
+    fault: str | None = None
+    """Why the last response is none."""
 
     @property
     def rounds(self) -> int:
@@ -57,18 +65,23 @@ def converse_many(
     users: Sequence[SimulatedUser],
     *,
     rounds: int = 1,
+    answer: Answer = by_rules,
+    fault: Fault = fault,
 ) -> list[Trajectory | Exception]:
     """Several conversations side by side, so that a model can respond to them in a batch.
 
-    What a model raises on one of them is returned in its place.
+    What a model, or a user, raises on one of them is returned in its place.
     """
-    states = [_State(conversation) for conversation in conversations]
+    states = [_State(conversation, fault) for conversation in conversations]
     for step in range(rounds + 1):
         open_states = [i for i, state in enumerate(states) if state.asks or step == 0]
-        if step:
-            for i in open_states:
-                states[i].reply(users[i])
+        if step and open_states:
+            replies = answer([(users[i], states[i].question) for i in open_states])
+            for i, reply in zip(open_states, replies, strict=True):
+                states[i].reply(users[i], reply)
             open_states = [i for i in open_states if states[i].asks]
+        if not open_states:
+            break
         said = responses(responder, [states[i].conversation for i in open_states])
         for i, response in zip(open_states, said, strict=True):
             states[i].take(response)
@@ -79,49 +92,86 @@ def responses(responder: Responder, conversations: Sequence[Conversation]) -> li
     """What a model says to each conversation, or what it raised.
 
     A model that has `respond_many(conversations)`, of the same result, is asked for all at once.
+    Raises what makes every further response impossible, such as an endpoint that is down.
     """
     together = getattr(responder, "respond_many", None)
+    said: list[Any] = []
     if together is not None:
-        many: list[str | Exception] = list(together(conversations))
-        return many
-    said: list[str | Exception] = []
-    for conversation in conversations:
         try:
-            said.append(responder.respond(conversation))
-        except Exception as error:  # whatever a model raises is the item's failure, on record
-            said.append(error)
-    return said
+            said = list(together(conversations))
+        except Exception as error:
+            said = [_of_one(error)] * len(conversations)
+        if len(said) != len(conversations):
+            raise EvaluationError(
+                f"{responder.name}: respond_many gave {len(said)} responses to "
+                f"{len(conversations)} conversations"
+            )
+    else:
+        for conversation in conversations:
+            try:
+                said.append(responder.respond(conversation))
+            except Exception as error:
+                said.append(_of_one(error))
+    return [
+        one
+        if isinstance(one, str | Exception)
+        else TypeError(f"the model responded with {type(one).__name__}, not with text")
+        for one in said
+    ]
+
+
+def _of_one(error: Exception) -> Exception:
+    """Whatever a model raises is the item's failure, on record; our own errors may be more."""
+    if isinstance(error, AskqaError) and not isinstance(error, RequestError | EvaluationError):
+        raise error
+    return error
 
 
 class _State:
     """One conversation on its way."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, fault: Fault) -> None:
         self.conversation = conversation
+        self._find_fault = fault
         self._exchanges: list[Exchange] = []
-        self._first: Decision | None = None
+        self._decisions: list[Decision] = []
         self._last: str | Exception = ""
-        self.asks = False
+        self._fault: str | None = None
+
+    @property
+    def asks(self) -> bool:
+        return not isinstance(self._last, Exception) and self._decisions[-1:] == ["ask"]
+
+    @property
+    def question(self) -> str:
+        assert isinstance(self._last, str)
+        return self._last
 
     def take(self, response: str | Exception) -> None:
         self._last = response
-        decision = classify(response) if isinstance(response, str) else "none"
-        self._first = self._first or decision
-        self.asks = decision == "ask"
+        if isinstance(response, str):
+            self._fault = self._find_fault(response)
+            self._decisions.append("none" if self._fault else classify(response))
 
-    def reply(self, user: SimulatedUser) -> None:
-        assert isinstance(self._last, str)
+    def reply(self, user: SimulatedUser, reply: Reply | Exception) -> None:
+        question = self.question
         try:
-            reply, spoken = user.reply(self._last)
-        except Exception as error:  # a reply that cannot be spoken fails this item alone
-            self.take(error)
+            if isinstance(reply, Exception):
+                raise reply
+            spoken = user.say(reply)
+        except Exception as error:  # a reply that cannot be had or spoken fails this item alone
+            self._last = error
             return
-        self._exchanges.append(Exchange(self._last, reply))
-        self.conversation = self.conversation.then(Utterance("assistant", self._last), spoken)
+        self._exchanges.append(Exchange(question, reply))
+        self.conversation = self.conversation.then(Utterance("assistant", question), spoken)
 
     def outcome(self) -> Trajectory | Exception:
         if isinstance(self._last, Exception):
             return self._last
-        answered = classify(self._last) == "answer"
-        assert self._first is not None
-        return Trajectory(self._first, tuple(self._exchanges), self._last, answered)
+        return Trajectory(
+            decision=self._decisions[0],
+            exchanges=tuple(self._exchanges),
+            final=self._last,
+            answered=self._decisions[-1] == "answer",
+            fault=self._fault,
+        )

@@ -4,41 +4,82 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import JsonValue
 
-from askqa_builder.audio import decode
-from askqa_builder.clips import make_clip
-from askqa_builder.config import SynthesizeSettings
 from askqa_builder.errors import EvaluationError
-from askqa_builder.evaluate.items import Item, read_items
+from askqa_builder.evaluate.embeddings import Embedder, question_similarity
+from askqa_builder.evaluate.items import Item, check_data, read_items
 from askqa_builder.evaluate.judge import Judge, judge_run
+from askqa_builder.evaluate.llm_user import LlmUser
+from askqa_builder.evaluate.replies import Replies
+from askqa_builder.evaluate.report import WORST, write_report
 from askqa_builder.evaluate.responders import Responder
-from askqa_builder.evaluate.responders.opening import ModelSettings
-from askqa_builder.evaluate.responders.room import Room
-from askqa_builder.evaluate.run import PREDICTIONS, RUN, Prediction, RunSettings, predict
-from askqa_builder.evaluate.scoring import Asked, compared, scored
+from askqa_builder.evaluate.responders.opening import ModelSettings, addressed, open_room
+from askqa_builder.evaluate.run import (
+    MAX_FAILURES,
+    Manners,
+    Prediction,
+    RunSettings,
+    predict,
+)
+from askqa_builder.evaluate.scoring import (
+    ITEMS,
+    Asked,
+    answer_scores,
+    compared,
+    rules_on_labelled,
+    scored,
+)
+from askqa_builder.evaluate.simulate import by_rules
 from askqa_builder.evaluate.variants import Variant
 from askqa_builder.release.folder import read_manifest
 from askqa_builder.release.index import read_index
-from askqa_builder.release.stream import stream_columns
-from askqa_builder.store import digest, read_records, write_text
-from askqa_builder.synthesize import engine_of
-from askqa_builder.voices import Voices
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+from askqa_builder.store import digest, read_records, write_records, write_text
 
 Device = Literal["auto", "cpu", "cuda"]
 
+T = TypeVar("T")
+
 SCORES = "scores.json"
 MEASURED = "measured.json"
-"""In a variant's folder: what was measured on each utterance of the user, by item."""
+"""In a variant's folder: what was asked for, and what was measured on each utterance of a user."""
+
+
+@dataclass(frozen=True)
+class Helpers:
+    """Language models that take part, each on request."""
+
+    user: LlmUser | None = None
+    judge: Judge | None = None
+    embedder: Embedder | None = None
+
+
+def open_helpers(
+    stack: ExitStack,
+    settings: ModelSettings,
+    *,
+    user: str | None = None,
+    judge: str | None = None,
+    embeddings: str | None = None,
+) -> Helpers:
+    """The language models that MODEL[@URL] name, with the limits, budget and cache of the run."""
+    if user is judge is embeddings is None:
+        return Helpers()
+    room = stack.enter_context(open_room(settings))
+
+    def opened(what: Callable[..., T], spec: str | None) -> T | None:
+        if spec is None:
+            return None
+        model, base_url = addressed(spec)
+        return what(room, model, base_url=base_url or settings.base_url)
+
+    return Helpers(opened(LlmUser, user), opened(Judge, judge), opened(Embedder, embeddings))
 
 
 def evaluate(
@@ -51,117 +92,84 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 8,
     variants: Sequence[Variant] = (),
-    judge: Judge | None = None,
+    helpers: Helpers | None = None,
+    max_failures: float = MAX_FAILURES,
     resamples: int = 1000,
+    worst: int = WORST,
     progress: Callable[[Prediction], None] = lambda prediction: None,
 ) -> dict[str, Any]:
     """Evaluate a model on a split and return the content of scores.json.
 
     Each variant is run in a folder of its own and compared, item by item, with the clean run.
-    Raises EvaluationError before the run if the split is missing or if replies cannot be spoken.
+    `worst` conversations stand in the report, with their sound. Raises EvaluationError before the
+    run if the split is missing or if replies cannot be spoken.
     """
-    replies = Replies(out / "cache")
-    replies.check(release, split)
+    helpers = helpers or Helpers()
+    check_data(release, split)
     manifest = read_manifest(release)
+    check_ids = getattr(responder, "check_ids", None)
+    if check_ids is not None:  # predictions made elsewhere
+        check_ids(row["id"] for part, row in read_index(release) if part == split)
+    replies = Replies(out / "cache")
+    if rounds:
+        replies.check(release, split)
     settings = RunSettings(
         data=f"{manifest.name} {manifest.version}",
         digest=data_digest(release, split, limit),
         split=split,
         model=responder.name,
         rounds=rounds,
+        user=helpers.user.name if helpers.user else "rules",
         settings=getattr(responder, "settings", {}),
     )
-    asked: list[Asked] = []
+    manners = Manners(
+        speak=replies.speak,
+        answer=helpers.user.answer if helpers.user else by_rules,
+        score=answer_scores,
+    )
 
     def items() -> Iterator[Item]:
         return islice(read_items(release, split), limit)
 
-    def noted() -> Iterator[Item]:
-        for item in items():
-            asked.append(Asked.of(item))
-            yield item
-
-    clean = predict(
-        responder,
-        noted(),
-        out,
-        settings,
-        speak=replies.speak,
-        batch_size=batch_size,
-        progress=progress,
-    )
-    if len(asked) < len(clean):  # the run was complete already: nothing was read
-        asked = [Asked.of(item) for item in items()]
-    content = settings.model_dump(mode="json") | scored(asked, clean, resamples=resamples)
-    content["variants"] = {}
-    for variant in variants:
-        changed = predict(
+    def run(over: Iterator[Item], folder: Path, settings: RunSettings) -> list[Prediction]:
+        return predict(
             responder,
-            variant.change(items()),
-            out / "variants" / variant.name,
-            settings.model_copy(update={"variant": variant.name}),
-            speak=replies.speak,
+            over,
+            folder,
+            settings,
+            manners,
             batch_size=batch_size,
+            max_failures=max_failures,
             progress=progress,
         )
-        content["variants"][variant.name] = {
-            name: asdict(change)
-            for name, change in compared(asked, clean, changed, resamples=resamples).items()
-        }
-        if variant.measured:
-            folder = out / "variants" / variant.name
-            write_text(folder / MEASURED, json.dumps(variant.measured, indent=1))
-    if judge is not None:
-        content["judge"] = judge_run(judge, asked, clean, out, resamples=resamples)
-    write_text(out / SCORES, json.dumps(content, indent=1))
-    from askqa_builder.evaluate.report import write_report
 
-    write_report(out, content, asked, clean)
-    return content
-
-
-def compare(one: Path, two: Path, release: Path, *, resamples: int = 1000) -> dict[str, Any]:
-    """Whether two results of the same data differ: B minus A with a paired interval.
-
-    Raises EvaluationError if they are results of different data.
-    """
-    runs = [_finished(folder) for folder in (one, two)]
-    (first, before), (second, after) = runs
-    if (first.digest, first.split) != (second.digest, second.split):
-        raise EvaluationError(
-            f"{one} is of {first.data} {first.split}, {two} of {second.data} {second.split}: "
-            "only results of the same data can be compared"
+    asked: list[Asked] = []
+    clean = run(_noted(items(), asked), out, settings)
+    asked = _asked(out, asked, len(clean), items)
+    content = settings.model_dump(mode="json") | scored(asked, clean, resamples=resamples)
+    content["decided_by_rules"] = rules_on_labelled()
+    content["variants"] = {}
+    for variant in variants:
+        folder = out / "variants" / variant.name
+        changed = run(
+            variant.change(items()), folder, settings.model_copy(update={"variant": variant.name})
         )
-    asked = [Asked.of(item) for item in islice(read_items(release, first.split), len(before))]
-    if [a.id for a in asked] != [p.id for p in before] or [p.id for p in before] != [
-        p.id for p in after
-    ]:
-        raise EvaluationError(f"{release}: not the data that {one} and {two} are results of")
-    return {
-        "a": first.model,
-        "b": second.model,
-        "scores": {
-            name: asdict(change) | {"clear": change.is_clear}
-            for name, change in compared(asked, before, after, resamples=resamples).items()
-        },
-    }
-
-
-def judge_of(spec: str, settings: ModelSettings) -> Judge:
-    """The judge that MODEL[@URL] names, with the limits, budget and cache of the models."""
-    model, _, base_url = spec.partition("@")
-    room = Room(
-        settings.cache,
-        limits=settings.limits,
-        budget_usd=settings.budget_usd,
-        prices=settings.prices,
-    )
-    return Judge(room, model, base_url=base_url or settings.base_url)
-
-
-def split_of_results(folder: Path) -> str:
-    """The split that finished results are of. Raises EvaluationError if there are none."""
-    return _finished(folder)[0].split
+        content["variants"][variant.name] = {
+            "measured": _measured(variant, folder, items, len(clean)),
+            "scores": {
+                name: asdict(change)
+                for name, change in compared(asked, clean, changed, resamples=resamples).items()
+            },
+        }
+    if helpers.judge is not None:
+        content["judge"] = judge_run(helpers.judge, asked, clean, out, resamples=resamples)
+    if helpers.embedder is not None:
+        content["embeddings"] = question_similarity(
+            helpers.embedder, asked, clean, resamples=resamples
+        )
+    write_text(out / SCORES, json.dumps(content, indent=1))
+    write_report(out, content, asked, clean, release=release, replies=replies, worst=worst)
+    return content
 
 
 def device_of(name: str) -> Device:
@@ -173,13 +181,6 @@ def device_of(name: str) -> Device:
     raise EvaluationError(f"--device {name!r}: expected one of {list(get_args(Device))}")
 
 
-def _finished(folder: Path) -> tuple[RunSettings, list[Prediction]]:
-    if not (folder / PREDICTIONS).is_file():
-        raise EvaluationError(f"{folder}: no finished results; run askqa-build evaluate")
-    settings = RunSettings.model_validate_json((folder / RUN).read_bytes())
-    return settings, list(read_records(folder / PREDICTIONS, Prediction))
-
-
 def data_digest(release: Path, split: str, limit: int | None) -> str:
     """Hash of what is evaluated: ids, texts and sounds of the split's dialogues."""
     rows: list[JsonValue] = [
@@ -188,39 +189,44 @@ def data_digest(release: Path, split: str, limit: int | None) -> str:
     return digest(limit, *rows)
 
 
-class Replies:
-    """Speaks the simulated user's replies, in the voices and by the engines of the data."""
+def _noted(items: Iterator[Item], asked: list[Asked]) -> Iterator[Item]:
+    for item in items:
+        asked.append(Asked.of(item))
+        yield item
 
-    def __init__(self, cache: Path) -> None:
-        """`cache` is a folder for what speech endpoints were paid for."""
-        self._cache = cache
-        self._spoken: dict[tuple[str, str], bytes] = {}
 
-    def check(self, release: Path, split: str) -> None:
-        """Start every engine that users of the split speak with, and look for their voices.
+def _asked(
+    out: Path, asked: list[Asked], count: int, items: Callable[[], Iterator[Item]]
+) -> list[Asked]:
+    """What was asked: just now, or by the run that had been complete already."""
+    path = out / ITEMS
+    if len(asked) < count:
+        if path.is_file():
+            return list(read_records(path, Asked))
+        asked = [Asked.of(item) for item in items()]
+    write_records(path, asked)
+    return asked
 
-        Raises VoiceError, MissingExtraError or EvaluationError: before a run, not in its middle.
-        """
-        speakers = {
-            (voice["engine"], voice["model"], voice["speaker"])
-            for part, row in stream_columns(release, ["voices"])
-            if part == split and (voice := row["voices"]["user"])
-        }
-        for engine, model, speaker in sorted(speakers):
-            if speaker not in {voice.id for voice in self._engine(engine, model).voices()}:
-                raise EvaluationError(
-                    f"{release}: the user's voice {speaker!r} is not among those of {engine} here, "
-                    "so replies cannot be spoken; install the version that the release names"
-                )
 
-    def speak(self, item: Item, text: str) -> tuple[npt.NDArray[np.float32], int]:
-        """A reply in the voice of the item's user, made like every clip of the set."""
-        key = (text, item.user.model_dump_json())
-        if key not in self._spoken:
-            engine = self._engine(item.user.engine, item.user.model)
-            _, self._spoken[key] = make_clip(engine, text, item.user)
-        return decode(self._spoken[key])
-
-    def _engine(self, engine: str, model: str) -> Voices:
-        spec = f"{engine}:{model}" if model else engine
-        return engine_of(spec, SynthesizeSettings(), self._cache)
+def _measured(
+    variant: Variant, folder: Path, items: Callable[[], Iterator[Item]], count: int
+) -> dict[str, Any]:
+    """Mean, least and most of each quantity measured on the users' utterances."""
+    if variant.measured is None:
+        return {}
+    path = folder / MEASURED
+    if not path.is_file():
+        if len(variant.measured) < count:  # the run had been complete, but for this file
+            for _ in variant.change(items()):
+                pass
+        write_text(
+            path,
+            json.dumps({"requested": variant.name, "measured": variant.measured}, indent=1),
+        )
+    rows = [row for rows in json.loads(path.read_text())["measured"].values() for row in rows]
+    names = sorted({name for row in rows for name in row})
+    values = {name: [row[name] for row in rows if name in row] for name in names}
+    return {
+        name: {"mean": sum(v) / len(v), "min": min(v), "max": max(v), "n": len(v)}
+        for name, v in values.items()
+    }

@@ -47,22 +47,45 @@ class Item:
         return self.readings[self.intended].answers
 
 
+_COLUMNS = frozenset(
+    "id passage_id narration turns readings intended ambiguous ambiguity_kind voices provenance"
+    " passage".split()
+)
+
+
+def check_data(release: Path, split: str) -> None:
+    """Raise EvaluationError if the release has no such split, or lacks columns."""
+    import pyarrow.parquet as pq
+
+    files = sorted((release / "dialogues").glob("*.parquet"))
+    if not files:
+        raise EvaluationError(f"{release}: is no release folder: it has no dialogues/*.parquet")
+    of_split = [path for path in files if path.name.startswith(f"{split}-")]
+    if not of_split:
+        found = sorted({path.name.split("-")[0] for path in files})
+        raise EvaluationError(f"{release}: no split {split!r}; expected one of {found}")
+    missing = sorted(_COLUMNS - set(pq.read_schema(of_split[0]).names))
+    if missing:
+        raise EvaluationError(
+            f"{release}: dialogues have no column {', '.join(map(repr, missing))}; is it a release "
+            "of askqa_builder?"
+        )
+
+
 def read_items(release: Path, split: str) -> Iterator[Item]:
     """The items of a split, in the order of the release, one in memory at a time.
 
     Raises EvaluationError if the release has no such split or lacks columns.
     """
-    if not list((release / "dialogues").glob(f"{split}-*.parquet")):
-        found = sorted({p.name.split("-")[0] for p in (release / "dialogues").glob("*.parquet")})
-        raise EvaluationError(f"{release}: no split {split!r}; expected one of {found}")
+    check_data(release, split)
     for name, row in stream(release):
         if name == split:
             try:
                 yield item_of(row)
             except KeyError as error:
                 raise EvaluationError(
-                    f"{release}: dialogues have no column {error.args[0]!r}; is it a release of "
-                    "askqa_builder, or of an older version?"
+                    f"{release}: dialogue {row['id']!r} has no {error.args[0]!r}; is it a release "
+                    "of an older version?"
                 ) from error
 
 
@@ -87,7 +110,7 @@ def item_of(row: Row) -> Item:
         ambiguous=row["ambiguous"],
         kind=row["ambiguity_kind"],
         question=clarifying[-1] if row["ambiguous"] else None,
-        user=_speaker(row["voices"]["user"]),
+        user=speaker_of(row["voices"]["user"]),
         source=row["provenance"]["source"],
     )
 
@@ -97,7 +120,8 @@ def _sound(clip: dict[str, Any]) -> Sound:
     return Sound(samples, rate)
 
 
-def _speaker(voice: dict[str, Any]) -> Speaker:
+def speaker_of(voice: dict[str, Any]) -> Speaker:
+    """The speaker that a row's `voices` tell of."""
     return Speaker(
         id=voice["speaker"],
         engine=voice["engine"],

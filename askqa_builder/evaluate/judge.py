@@ -2,7 +2,8 @@
 
     answer      is the final answer correct?          against the intended reading's references
     question    does the clarifying question help?    would an honest reply settle what is meant?
-    decision    did the model ask or answer?          compared with the rules of `decision.classify`
+    decision    did the model ask or answer?          scored as the rules' decisions are, and both
+                                                      measured on the same labelled responses
 
 What is recorded with them: the judge, its parameters, the hash of each prompt, how many verdicts
 were asked for and how many could be read. One that cannot be read is *unparsed*: it is no score,
@@ -20,13 +21,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
-from askqa_builder.evaluate.bootstrap import RESAMPLES, estimate
+from askqa_builder.evaluate.bootstrap import RESAMPLES, Metric, estimate
+from askqa_builder.evaluate.decision import Decision, held_out_responses
 from askqa_builder.evaluate.responders.room import Room
 from askqa_builder.evaluate.run import Prediction
-from askqa_builder.evaluate.scores import mean
+from askqa_builder.evaluate.scores import decision_metrics, mean
 from askqa_builder.evaluate.scoring import Asked
 from askqa_builder.llm.client import LanguageModel
-from askqa_builder.prompts import marker_number
+from askqa_builder.prompts import fenced
 from askqa_builder.schema import Record
 from askqa_builder.store import write_records
 
@@ -163,6 +165,7 @@ def judge_run(
     folder: Path,
     *,
     resamples: int = RESAMPLES,
+    only_answers: bool = False,
 ) -> dict[str, Any]:
     """Judge a run, write judge.jsonl, and return what scores.json holds under "judge".
 
@@ -172,6 +175,7 @@ def judge_run(
     by_rubric = {
         name: judge.verdicts(rubric, _cases(name, asked, predictions))
         for name, rubric in RUBRICS.items()
+        if name == "answer" or not only_answers
     }
     write_records(folder / VERDICTS, [v for verdicts in by_rubric.values() for v in verdicts])
     said = {
@@ -182,27 +186,61 @@ def judge_run(
     correct = [
         0.0 if a.id not in said["answer"] else _is(said["answer"][a.id], "correct") for a in asked
     ]
-    settles = [_is(said["question"].get(a.id), "settles") for a in asked]
-    agrees = [
-        _is(said["decision"].get(p.id), "neither" if p.decision == "none" else p.decision)
-        for p in predictions
-    ]
-    scores = estimate(
-        {
-            "judged_correct": mean(correct),
-            "judged_question_settles": mean(settles),
-            "decision_agrees_with_rules": mean(agrees),
-        },
-        [a.passage_id for a in asked],
-        resamples=resamples,
-    )
+    metrics = {"judged_correct": mean(correct)}
+    labelled: dict[str, Any] = {}
+    if not only_answers:
+        metrics |= _turns(asked, predictions, said)
+        labelled["decision_on_labelled"] = decision_on_labelled(judge)
+    scores = estimate(metrics, [a.passage_id for a in asked], resamples=resamples)
     return {
         **judge.facts,
         "rubrics": {
             name: _account(RUBRICS[name], verdicts) for name, verdicts in by_rubric.items()
         },
+        **labelled,
         "scores": {name: asdict(value) for name, value in scores.items()},
     }
+
+
+def _turns(
+    asked: Sequence[Asked],
+    predictions: Sequence[Prediction],
+    said: Mapping[str, Mapping[str, str | None]],
+) -> dict[str, Metric]:
+    """Scores of clarifying questions, and of asking or answering."""
+    settles = [_is(said["question"].get(a.id), "settles") for a in asked]
+    agrees = [
+        _is(said["decision"].get(p.id), "neither" if p.decision == "none" else p.decision)
+        for p in predictions
+    ]
+    gold: list[Decision] = ["ask" if a.ambiguous else "answer" for a in asked]
+    judged = [
+        "none" if p.id not in said["decision"] else _DECISIONS[said["decision"][p.id]]
+        for p in predictions
+    ]
+    return {
+        "judged_question_settles": mean(settles),
+        **{f"judged_{n}": metric for n, metric in decision_metrics(gold, judged).items()},
+        "decision_agrees_with_rules": mean(agrees),
+    }
+
+
+def decision_on_labelled(judge: Judge) -> dict[str, JsonValue]:
+    """How often the judge tells asking from answering as people do, on responses held out."""
+    labelled = held_out_responses()
+    cases = {f"labelled-{i}": {"response": one.text} for i, one in enumerate(labelled)}
+    verdicts = [v.verdict for v in judge.verdicts(RUBRICS["decision"], cases)]
+    parsed = sum(verdict is not None for verdict in verdicts)
+    right = sum(_DECISIONS[v] == one.label for v, one in zip(verdicts, labelled, strict=True))
+    return {
+        "n": len(labelled),
+        "unparsed": len(labelled) - parsed,
+        "right": right,
+        "accuracy": right / parsed if parsed else None,
+    }
+
+
+_DECISIONS = {"ask": "ask", "answer": "answer", "neither": "none", None: "unparsed"}
 
 
 def _account(rubric: Rubric, verdicts: Sequence[Verdict]) -> dict[str, JsonValue]:
@@ -241,9 +279,7 @@ def _cases(
 
 def _messages(rubric: Rubric, material: Mapping[str, str]) -> list[dict[str, JsonValue]]:
     """Material stands between markers that none of it can hold."""
-    number = marker_number(material.values())
-    fenced = [f"<{name} {number}>\n{text}\n</{name} {number}>" for name, text in material.items()]
     return [
         {"role": "system", "content": _SYSTEM},
-        {"role": "user", "content": "\n\n".join([*fenced, rubric.task])},
+        {"role": "user", "content": "\n\n".join([*fenced(material), rubric.task])},
     ]

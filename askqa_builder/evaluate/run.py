@@ -2,6 +2,7 @@
 
 RESULTS/
   run.json                     data, model and settings: what the results are results of
+  items.jsonl                  what was asked, and what is right
   predictions.partial.jsonl    while it runs: what has been done
   predictions.jsonl            every item in the order of the data, when all are done
   scores.json, report.html     written last
@@ -11,26 +12,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from askqa_builder.errors import EvaluationError
-from askqa_builder.evaluate.dynamic import Trajectory, converse_many
+from askqa_builder.evaluate import faults
+from askqa_builder.evaluate.dynamic import Fault, Trajectory, converse_many
 from askqa_builder.evaluate.items import Item
 from askqa_builder.evaluate.responders import Responder
-from askqa_builder.evaluate.simulate import SimulatedUser
+from askqa_builder.evaluate.simulate import Answer, SimulatedUser, by_rules
 from askqa_builder.schema import Record
 from askqa_builder.store import read_records, storage_errors, write_records, write_text
 
 PREDICTIONS, PARTIAL, RUN = "predictions.jsonl", "predictions.partial.jsonl", "run.json"
 MAX_FAILURES = 0.5
-"""Share of failed items at which a run ends; looked at once there are `_ENOUGH` of them."""
+"""Share of failed items above which a run ends; in its middle once `_ENOUGH` items are done."""
 _ENOUGH = 20
-_LONGEST = 4000
+_LONGEST = 20_000
 """Characters of a response that are kept: a model that loops must not fill the disk."""
 
 
@@ -47,6 +50,10 @@ class Prediction(Record):
     answered: bool = False
     failure: str | None = None
     """What went wrong; such an item counts as 0 in every score."""
+    crashed: bool = False
+    """The model raised: a run that goes on tries such an item again."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    """What the last response is worth by itself, such as exact_match, f1 and goal."""
     seconds: float = 0.0
     """Time that the model and the simulated user took for it; an even share of its batch."""
 
@@ -64,8 +71,12 @@ class RunSettings(Record):
     digest: str
     """Hash of the data's index, so that nobody compares different data."""
     split: str
+    kind: Literal["dialogues", "questions"] = "dialogues"
+    """A split of a release, or a benchmark of others, scored by its own protocol."""
     model: str
     rounds: int
+    user: str = "rules"
+    """Who answers clarifying questions."""
     variant: str = "clean"
     """How the user's sound was changed, if it was."""
     settings: dict[str, JsonValue]
@@ -74,14 +85,28 @@ class RunSettings(Record):
 UserSpeak = Callable[[Item, str], tuple[Any, int]]
 """Speaks a reply in the item's own user voice: (samples, rate in Hz)."""
 
+Score = Callable[[Item, Prediction], dict[str, float]]
+"""What a prediction is worth by itself."""
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How conversations are led, and responses looked at."""
+
+    speak: UserSpeak | None = None
+    """None: replies are text."""
+    answer: Answer = by_rules
+    fault: Fault = faults.fault
+    score: Score = lambda item, prediction: {}
+
 
 def predict(
     responder: Responder,
     items: Iterable[Item],
     folder: Path,
     settings: RunSettings,
+    manners: Manners,
     *,
-    speak: UserSpeak | None,
     batch_size: int = 8,
     max_failures: float = MAX_FAILURES,
     progress: Callable[[Prediction], None] = lambda prediction: None,
@@ -89,44 +114,60 @@ def predict(
     """Predict every item, resuming what lies in `folder`; returns them in the order of the items.
 
     Raises EvaluationError if the folder holds results of something else, or if more than
-    `max_failures` of the items fail.
+    `max_failures` of the items fail. If nothing at all was done, it leaves nothing behind.
     """
     with storage_errors(folder):
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, settings)
     if (folder / PREDICTIONS).is_file():
         return list(read_records(folder / PREDICTIONS, Prediction))
-    done = {p.id: p for p in _unfinished(folder / PARTIAL)}
+    done = {p.id: p for p in _unfinished(folder / PARTIAL) if not p.crashed}
     order: list[str] = []
-    with storage_errors(folder), (folder / PARTIAL).open("ab") as log:
-        for batch in _batches(items, batch_size):
-            order += [item.id for item in batch]
-            missing = [item for item in batch if item.id not in done]
-            for prediction in _predict_batch(responder, missing, settings.rounds, speak):
-                done[prediction.id] = prediction
-                log.write(prediction.model_dump_json().encode() + b"\n")
-                log.flush()
-                progress(prediction)
-            _check_failures(done.values(), max_failures)
+    try:
+        with storage_errors(folder), (folder / PARTIAL).open("ab") as log:
+            for batch in _batches(items, batch_size):
+                order += [item.id for item in batch]
+                missing = [item for item in batch if item.id not in done]
+                for prediction in _predict_batch(responder, missing, settings.rounds, manners):
+                    done[prediction.id] = prediction
+                    log.write(prediction.model_dump_json().encode() + b"\n")
+                    log.flush()
+                    progress(prediction)
+                if len(done) >= _ENOUGH:
+                    _check_failures(done.values(), max_failures)
+        if not order:
+            raise EvaluationError(f"{settings.data}: there is nothing to ask")
+    except BaseException:
+        if not done:
+            _leave(folder, is_new)
+        raise
     predictions = [done[item_id] for item_id in order]
+    _check_failures(predictions, max_failures)
     write_records(folder / PREDICTIONS, predictions)
     (folder / PARTIAL).unlink()
     return predictions
 
 
 def _predict_batch(
-    responder: Responder, items: Sequence[Item], rounds: int, speak: UserSpeak | None
-) -> list[Prediction]:
+    responder: Responder, items: Sequence[Item], rounds: int, manners: Manners
+) -> Iterator[Prediction]:
     if not items:
-        return []
+        return
     start = time.perf_counter()
-    users = [_user(item, speak) for item in items]
-    conversations = [item.conversation for item in items]
-    outcomes = converse_many(responder, conversations, users, rounds=rounds)
+    users = [_user(item, manners.speak) for item in items]
+    outcomes = converse_many(
+        responder,
+        [item.conversation for item in items],
+        users,
+        rounds=rounds,
+        answer=manners.answer,
+        fault=manners.fault,
+    )
     seconds = round((time.perf_counter() - start) / len(items), 4)
-    return [
-        _prediction(item, outcome, seconds) for item, outcome in zip(items, outcomes, strict=True)
-    ]
+    for item, outcome in zip(items, outcomes, strict=True):
+        prediction = _prediction(item, outcome, seconds)
+        yield prediction.model_copy(update={"scores": manners.score(item, prediction)})
 
 
 def _user(item: Item, speak: UserSpeak | None) -> SimulatedUser:
@@ -137,20 +178,23 @@ def _user(item: Item, speak: UserSpeak | None) -> SimulatedUser:
 
 def _prediction(item: Item, outcome: Trajectory | Exception, seconds: float) -> Prediction:
     if isinstance(outcome, Exception):
-        failure = f"{type(outcome).__name__}: {outcome}"[:500]
-        return Prediction(id=item.id, decision="none", failure=failure, seconds=seconds)
-    silent = not outcome.final.strip()
+        failure = _kept(f"{type(outcome).__name__}: {outcome}"[:500])
+        return Prediction(
+            id=item.id, decision="none", failure=failure, crashed=True, seconds=seconds
+        )
     return Prediction(
         id=item.id,
         decision=outcome.decision,
-        exchanges=tuple(
-            (e.question[:_LONGEST], e.reply.text, e.reply.kind) for e in outcome.exchanges
-        ),
-        final=outcome.final[:_LONGEST],
+        exchanges=tuple((_kept(e.question), e.reply.text, e.reply.kind) for e in outcome.exchanges),
+        final=_kept(outcome.final),
         answered=outcome.answered,
-        failure="the model said nothing" if silent else None,
+        failure=outcome.fault,
         seconds=seconds,
     )
+
+
+def _kept(text: str) -> str:
+    return text[:_LONGEST].encode("utf-8", "replace").decode()  # a lone surrogate is no character
 
 
 def _claim(folder: Path, settings: RunSettings) -> None:
@@ -168,6 +212,14 @@ def _claim(folder: Path, settings: RunSettings) -> None:
             f"{folder}: holds results of {there.model} on {there.data} {there.split} with other "
             "settings; choose another --out folder"
         )
+
+
+def _leave(folder: Path, is_new: bool) -> None:
+    """A run that did nothing must not stand in the way of the next one."""
+    for name in (PARTIAL, RUN):
+        (folder / name).unlink(missing_ok=True)
+    if is_new and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _unfinished(path: Path) -> Iterator[Prediction]:
@@ -188,8 +240,8 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 def _check_failures(predictions: Iterable[Prediction], allowed: float) -> None:
     failures = [p.failure for p in predictions]
     failed = [failure for failure in failures if failure is not None]
-    if len(failures) >= _ENOUGH and len(failed) > allowed * len(failures):
+    if len(failed) > allowed * len(failures):
         raise EvaluationError(
-            f"{len(failed)} of {len(failures)} items failed, more than {allowed:.0%}; "
-            f"the last one: {failed[-1]}"
+            f"{len(failed)} of {len(failures)} items failed, more than {allowed:.0%} "
+            f"(--max-failures): the last one: {failed[-1]}"
         )

@@ -21,15 +21,16 @@ def mean(values: Sequence[float | None] | Floats) -> Metric:
     import numpy as np
 
     numbers = np.asarray(values, dtype=np.float64)
-    applies = np.isfinite(numbers)
-    return Metric((np.where(applies, numbers, 0.0), applies.astype(np.float64)), _divide)
+    applies = np.isfinite(numbers).astype(np.float64)
+    return Metric((np.where(applies > 0, numbers, 0.0), applies), _divide, applies)
 
 
-def decision_metrics(gold: Sequence[Decision], said: Sequence[Decision]) -> dict[str, Metric]:
+def decision_metrics(gold: Sequence[Decision], said: Sequence[str]) -> dict[str, Metric]:
     """Accuracy, macro and weighted F1, and precision, recall and F1 of "ask".
 
     `gold` holds "ask" or "answer" for each item. A response that does neither ("none") is wrong:
-    a miss of its gold class and no false alarm of the other. Undefined (0/0) is null, except that
+    a miss of its gold class and no false alarm of the other. Any other word, such as "unparsed",
+    takes an item out. Undefined (0/0) is null, except that
     the precision of a model that never asks, though it should, is 0, as its F1.
     Raises ValueError if a gold label is neither.
     """
@@ -44,14 +45,16 @@ def decision_metrics(gold: Sequence[Decision], said: Sequence[Decision]) -> dict
         for label in ("ask", "answer")
         for response in ("ask", "answer", "none")
     )
-    return {
-        "decision_accuracy": Metric(cells, _accuracy),
-        "decision_macro_f1": Metric(cells, _macro_f1),
-        "decision_weighted_f1": Metric(cells, _weighted_f1),
-        "ask_precision": Metric(cells, _ask_precision),
-        "ask_recall": Metric(cells, _ask_recall),
-        "ask_f1": Metric(cells, _ask_f1),
+    applies = sum(cells[1:], start=cells[0])
+    formulas = {
+        "decision_accuracy": _accuracy,
+        "decision_macro_f1": _macro_f1,
+        "decision_weighted_f1": _weighted_f1,
+        "ask_precision": _ask_precision,
+        "ask_recall": _ask_recall,
+        "ask_f1": _ask_f1,
     }
+    return {name: Metric(cells, formula, applies) for name, formula in formulas.items()}
 
 
 def decision_scores(gold: Sequence[Decision], said: Sequence[Decision]) -> dict[str, float | None]:
@@ -64,7 +67,8 @@ def corpus_bleu1(counts: Sequence[BleuCounts | None]) -> Metric:
     import numpy as np
 
     table = np.array([item or (0, 0, 0) for item in counts], dtype=np.float64).reshape(-1, 3)
-    return Metric((table[:, 0], table[:, 1], table[:, 2]), _bleu1)
+    applies = np.array([item is not None for item in counts], dtype=np.float64)
+    return Metric((table[:, 0], table[:, 1], table[:, 2]), _bleu1, applies)
 
 
 def totals(metrics: Mapping[str, Metric]) -> dict[str, float | None]:

@@ -7,22 +7,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from askqa_builder.evaluate.bootstrap import Difference, Estimate, Metric, difference, estimate
-from askqa_builder.evaluate.decision import Decision
+from askqa_builder.evaluate.decision import Decision, classify, held_out_responses
 from askqa_builder.evaluate.items import Item
 from askqa_builder.evaluate.metrics import score_answer
 from askqa_builder.evaluate.questions import clarifying_coverage
 from askqa_builder.evaluate.run import Prediction
 from askqa_builder.evaluate.scores import decision_metrics, mean
 from askqa_builder.evaluate.slices import estimate_slices, facets
+from askqa_builder.schema import Record
 
+ITEMS = "items.jsonl"
 GOAL_F1 = 0.5
 """A goal is reached when the final answer has at least this number-aware F1 with a reference of
 the intended reading."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is needed of an item once it has been predicted: everything but the sound."""
+class Asked(Record):
+    """What is needed of an item once it has been predicted: a line of items.jsonl."""
 
     id: str
     passage_id: str
@@ -33,13 +34,11 @@ class Asked:
     ambiguous: bool
     reference_question: str | None
     facets: dict[str, str]
-    transcript: tuple[tuple[str, str], ...]
-    """(speaker, text) of the conversation so far, the passage left out."""
-    passage: str
+    """The slices that it belongs to, by dimension."""
 
     @classmethod
     def of(cls, item: Item) -> Asked:
-        """Forget the sound of an item."""
+        """Forget the conversation of an item."""
         return cls(
             id=item.id,
             passage_id=item.passage_id,
@@ -56,8 +55,6 @@ class Asked:
                 pitch=item.user.pitch,
                 source=item.source,
             ),
-            transcript=tuple((u.speaker, u.text) for u in item.conversation.turns),
-            passage=" ".join(u.text for u in item.conversation.narration),
         )
 
 
@@ -92,6 +89,17 @@ def score_item(asked: Asked, prediction: Prediction) -> ItemScores:
         separates=None if coverage is None else float(coverage.separates),
         rounds=len(prediction.exchanges),
     )
+
+
+def answer_scores(item: Item, prediction: Prediction) -> dict[str, float]:
+    """What predictions.jsonl says about one item."""
+    scores = score_item(Asked.of(item), prediction)
+    return {
+        "exact_match": scores.exact_match,
+        "f1": scores.f1,
+        "number_aware_f1": scores.number_aware_f1,
+        "goal": scores.goal,
+    }
 
 
 def metrics_of(asked: Sequence[Asked], predictions: Sequence[Prediction]) -> dict[str, Metric]:
@@ -172,6 +180,13 @@ def scored(
             ).items()
         },
     }
+
+
+def rules_on_labelled() -> dict[str, Any]:
+    """How often the rules tell asking from answering as people do, on responses held out."""
+    labelled = held_out_responses()
+    right = sum(classify(one.text) == one.label for one in labelled)
+    return {"n": len(labelled), "right": right, "accuracy": right / len(labelled)}
 
 
 def compared(

@@ -77,15 +77,23 @@ class SimulatedUser:
 
     def __init__(self, readings: Sequence[str], intended: int, speak: Speak | None = None) -> None:
         """`readings` are full questions; `speak` turns a reply into (samples, rate in Hz)."""
-        self._readings = tuple(readings)
-        self._intended = intended
+        self.readings = tuple(readings)
+        self.intended = intended
         self._speak = speak
 
-    def reply(self, question: str) -> tuple[Reply, Utterance]:
-        """Answer a clarifying question: the reply, and the same as a turn of the conversation."""
-        reply = reply_to(question, self._readings, self._intended)
+    def say(self, reply: Reply) -> Utterance:
+        """The reply as a turn of the conversation. Raises what `speak` raises."""
         sound = Sound(*self._speak(reply.text)) if self._speak else None
-        return reply, Utterance("user", reply.text, sound)
+        return Utterance("user", reply.text, sound)
+
+
+Answer = Callable[[Sequence[tuple[SimulatedUser, str]]], Sequence["Reply | Exception"]]
+"""Users and the clarifying questions put to them → what each replies, or why there is no reply."""
+
+
+def by_rules(asked: Sequence[tuple[SimulatedUser, str]]) -> list[Reply | Exception]:
+    """`reply_to` for each."""
+    return [reply_to(question, user.readings, user.intended) for user, question in asked]
 
 
 def reply_to(question: str, readings: Sequence[str], intended: int) -> Reply:

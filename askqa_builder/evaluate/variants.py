@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 
 from askqa_builder.evaluate.items import Item
@@ -18,8 +18,9 @@ class Variant:
 
     name: str
     change: Callable[[Iterable[Item]], Iterator[Item]]
-    measured: dict[str, list[dict[str, float]]] = field(default_factory=dict)
-    """By item id, for each utterance of the user: what was measured on the changed sound."""
+    measured: dict[str, list[dict[str, float]]] | None = None
+    """By item id, for each utterance of the user: what was measured on the changed sound. None
+    where there is nothing to measure."""
 
 
 def silenced(items: Iterable[Item]) -> Iterator[Item]:
@@ -79,6 +80,19 @@ def _silent(sound: Sound) -> Sound:
 
 PROBES = (Variant(SILENCED, silenced), Variant(SWAPPED, swapped))
 """Does it listen? A model that scores as well on these does not."""
+
+
+ALL = (
+    *("rate=0.8", "rate=1.25", "pitch=-3", "pitch=+3", "noise=20", "noise=10", "noise=0"),
+    *("reverb=0.6", "telephone"),
+)
+"""What `--perturb all` stands for: slower, faster, lower, higher, in noise, in a room, by phone."""
+
+
+def perturbations(specs: Sequence[str]) -> list[Variant]:
+    """The variants that `--perturb` asks for, each once. Raises as `perturbed` does."""
+    chosen = [one for spec in specs for one in (ALL if spec == "all" else (spec,))]
+    return list({variant.name: variant for variant in map(perturbed, chosen)}.values())
 
 
 def perturbed(spec: str, seed: int = 0) -> Variant:

@@ -5,6 +5,7 @@ oracle-text, oracle-text-never, oracle-text-always
 hf:PATH_OR_ID[@REVISION]                  a model on this machine
 openai:MODEL[@BASE_URL]                   an endpoint that is sent the sound
 cascade:TRANSCRIBER[@URL]+MODEL[@URL]     transcription, then a model that reads
+predictions:FILE.json                     responses made elsewhere, by the item's id
 FILE.py:NAME                              a class or an object of one's own
 """
 
@@ -29,17 +30,19 @@ from askqa_builder.evaluate.responders.baselines import (
     Random,
     most_frequent_answer,
 )
+from askqa_builder.evaluate.responders.predictions import read_predictions
 from askqa_builder.release.stream import stream_columns
 from askqa_builder.schema import Reading
 
 if TYPE_CHECKING:
     from askqa_builder.evaluate.responders.room import Room
     from askqa_builder.llm.endpoint import Limits
+    from askqa_builder.llm.prices import Budget
 
 KNOWN = (
     "always-answer, always-ask, most-frequent-answer, random, oracle-text, oracle-text-never, "
     "oracle-text-always, hf:PATH_OR_ID, openai:MODEL[@BASE_URL], "
-    "cascade:TRANSCRIBER+MODEL[@BASE_URL], FILE.py:NAME"
+    "cascade:TRANSCRIBER+MODEL[@BASE_URL], predictions:FILE.json, FILE.py:NAME"
 )
 
 
@@ -54,7 +57,8 @@ class ModelSettings:
     base_url: str | None = None
     """Of endpoints whose spec names none; None: OPENAI_BASE_URL, else OpenAI's own."""
     limits: Limits | None = None
-    budget_usd: float | None = None
+    budget: Budget | None = None
+    """Of all that is asked in a run, whoever asks."""
     prices: Path | None = None
     """A table of one's own, laid over the one that is shipped."""
     cache: Path = Path("replies.sqlite")
@@ -115,7 +119,7 @@ def _local(rest: str, settings: ModelSettings) -> Responder:
 def _endpoint(rest: str, settings: ModelSettings) -> Responder:
     from askqa_builder.evaluate.responders.endpoint import EndpointModel
 
-    model, base_url = _addressed(rest)
+    model, base_url = addressed(rest)
     with _room(settings) as room:
         return EndpointModel(
             room,
@@ -135,8 +139,8 @@ def _cascade(rest: str, settings: ModelSettings) -> Responder:
             f"model 'cascade:{rest}' names no two models; it looks like "
             "cascade:TRANSCRIBER+MODEL[@BASE_URL]"
         )
-    transcriber, transcriber_url = _addressed(first)
-    model, base_url = _addressed(second)
+    transcriber, transcriber_url = addressed(first)
+    model, base_url = addressed(second)
     with _room(settings) as room:
         return Cascade(
             room,
@@ -166,6 +170,7 @@ _BASELINES: dict[str, Callable[[Path | None, str, ModelSettings], Responder]] = 
 }
 
 _MODELS: dict[str, Callable[[str, ModelSettings], Responder]] = {
+    "predictions": lambda rest, settings: read_predictions(Path(rest)),
     "hf": _local,
     "openai": _endpoint,
     "cascade": _cascade,
@@ -231,7 +236,7 @@ def _module(path: Path) -> Any:
     return module
 
 
-def _addressed(name: str) -> tuple[str, str | None]:
+def addressed(name: str) -> tuple[str, str | None]:
     """MODEL[@BASE_URL] → the two; other @ belong to the name."""
     for scheme in ("@http://", "@https://"):
         model, found, rest = name.partition(scheme)
@@ -240,17 +245,19 @@ def _addressed(name: str) -> tuple[str, str | None]:
     return name, None
 
 
+def open_room(settings: ModelSettings) -> Room:
+    """A room for endpoints. Leave it by `with` or `close`."""
+    from askqa_builder.evaluate.responders.room import Room
+
+    return Room(
+        settings.cache, limits=settings.limits, budget=settings.budget, prices=settings.prices
+    )
+
+
 @contextmanager
 def _room(settings: ModelSettings) -> Iterator[Room]:
     """A room that stays open, unless the model cannot be made."""
-    from askqa_builder.evaluate.responders.room import Room
-
-    room = Room(
-        settings.cache,
-        limits=settings.limits,
-        budget_usd=settings.budget_usd,
-        prices=settings.prices,
-    )
+    room = open_room(settings)
     try:
         yield room
     except BaseException:

@@ -33,16 +33,20 @@ class Room:
         cache: Path,
         *,
         limits: Limits | None = None,
-        budget_usd: float | None = None,
+        budget: Budget | None = None,
         prices: Path | None = None,
     ) -> None:
-        """`cache` is the file of paid replies, `prices` a table laid over the one shipped."""
+        """`cache` is the file of paid replies, `prices` a table laid over the one shipped.
+
+        Rooms may share a budget; what the cache's replies cost counts as spent.
+        """
         self._limits = limits
         self._prices = load_prices(prices)
         with storage_errors(cache.parent):
             cache.parent.mkdir(parents=True, exist_ok=True)
         self._cache = ReplyCache(cache)
-        self._budget = Budget(budget_usd, spent_usd=self._cache.spent_usd())
+        self._budget = budget or Budget()
+        self._budget.spent_usd = max(self._budget.spent_usd, self._cache.spent_usd())
         self._runner = asyncio.Runner()
         self._open = AsyncExitStack()
 

@@ -14,10 +14,9 @@ from askqa_builder.sources import open_source
 from askqa_builder.writers import open_writer
 from askqa_builder.writers.contrast import ContrastWriter
 from askqa_builder.writers.grammar import parse, tokenize
-from askqa_builder.writers.phrasing import clarification, clarifying_question
-from askqa_builder.writers.predicates import clause
+from askqa_builder.writers.merging import merge
+from askqa_builder.writers.phrasing import clarification, clarifying_question, place_in_row
 from askqa_builder.writers.quality import answer_fits, answers_differ, stands_alone
-from askqa_builder.writers.templates import match
 from askqa_builder.writers.utterances import capitalised
 
 Pair = tuple[str, str]
@@ -50,20 +49,12 @@ def drafts(one: Passage, **settings: float) -> list[Draft]:
     return [item for item in writer.write(one) if isinstance(item, Draft)]
 
 
-def merged(one: str, other: str, text: str = "", answers: Pair = ("1", "2")) -> str | None:
+def merged(one: str, other: str, text: str = "") -> str | None:
     left, right = parse(one), parse(other)
     if left is None or right is None:
         return None
-    found = match(left, right, text, answers)
+    found = merge(left, right, text)
     return None if found is None else capitalised(found.asked) + "?"
-
-
-def phrases(one: str, other: str, text: str = "") -> Pair | None:
-    left, right = parse(one), parse(other)
-    assert left is not None
-    assert right is not None
-    found = match(left, right, text, ("1", "2"))
-    return None if found is None else found.phrases
 
 
 def test_pair_becomes_a_dialogue_for_each_reading() -> None:
@@ -103,11 +94,6 @@ def test_pair_becomes_a_dialogue_for_each_reading() -> None:
         # a modifier left out
         ("Who built the old oven?", "Who built the new oven?", "Who built the oven?"),
         (
-            "What does an active filter do?",
-            "What does a passive filter do?",
-            "What does a filter do?",
-        ),
-        (
             "What oil company paid for it?",
             "What food company paid for it?",
             "What company paid for it?",
@@ -129,8 +115,6 @@ def test_pair_becomes_a_dialogue_for_each_reading() -> None:
             "How old was Ann when she left home?",
             "How old was Ann?",
         ),
-        ("When was Chopin born?", "When did Chopin die?", "When did Chopin live?"),
-        ("When did the fair begin?", "When did the fair end?", "When was the fair?"),
         # an attribute left open
         ("What sport did Ann play?", "What instrument did Ann play?", "What did Ann play?"),
         ("How long is the bridge?", "How wide is the bridge?", "How big is the bridge?"),
@@ -139,12 +123,8 @@ def test_pair_becomes_a_dialogue_for_each_reading() -> None:
             "How many men were hurt in May?",
             "How many men were affected in May?",
         ),
-        ("How many tents were sold?", "How many quilts were sold?", "How many were sold?"),
-        (
-            "How many pandas escaped?",
-            "How many pandas live at the reserve?",
-            "How many pandas were there?",
-        ),
+        # whose it is
+        ("What was Oda's first song?", "What was Ulf's first song?", "What was the first song?"),
     ],
 )
 def test_what_tells_two_questions_apart_is_left_open(one: str, other: str, asked: str) -> None:
@@ -166,6 +146,18 @@ def test_what_tells_two_questions_apart_is_left_open(one: str, other: str, asked
         ("What city did the king take?", "What year did the king die?"),
         ("Why did it fail?", "Why did the dam fail?"),
         ("How many of the men were from the army?", "How many of the men were from the navy?"),
+        # broad, not ambiguous: one would say both, or ask what is meant at all
+        ("When was Chopin born?", "When did Chopin die?"),
+        ("What crops does Peru grow?", "What flowers does Peru grow?"),
+        ("How many tents were sold?", "How many quilts were sold?"),
+        ("What does an active filter do?", "What does a passive filter do?"),
+        ("What percentage of male dogs bite?", "What percentage of female dogs bite?"),
+        # not alike enough to be offered side by side
+        ("Who sang the song from the film?", "Who sang the song for the album?"),
+        ("What is removed in male dogs?", "What is removed in a female dog?"),
+        ("How much did he spend in its seventh season?", "How much did he spend in 2014?"),
+        ("Who paid the king and the queen?", "Who paid the cook and the maid?"),
+        ("What was the second area of study?", "What was the final area of study?"),
     ],
 )
 def test_doubtful_pairs_are_left_alone(one: str, other: str) -> None:
@@ -182,19 +174,30 @@ def test_gender_comes_from_the_passage_or_not_at_all() -> None:
 def test_three_questions_are_one_choice_of_three() -> None:
     trio = [(f"What does {name} stand for?", name.lower()) for name in ("LE", "MYS", "EYS")]
     made = drafts(passage(*trio), per_passage=9)
-    assert {len(draft.readings) for draft in made} == {3}
+    assert [len(draft.readings) for draft in made] == [3, 3, 3]
+    assert len({draft.turns[-1].text for draft in made}) == 3, "each reading is meant once"
     for draft in made:
         assert all(name in draft.turns[1].text for name in ("LE", "MYS", "EYS"))
+    four = passage(*trio, ("What does GNI stand for?", "gni"))
+    assert drafts(four) == [], "four are too many to be followed by ear"
 
 
-def test_clauses_are_whole_when_words_alone_would_be_fragments() -> None:
-    assert phrases("When was Mary Shelley born?", "When did Mary Shelley die?") == (
-        "when she was born",
-        "when she died",
-    )
-    asked = parse("How many works did Chopin write in 1842?")
-    assert asked is not None
-    assert clause(asked, 3) == "Chopin wrote in 1842"
+def test_what_the_passage_is_about_is_no_reading() -> None:
+    pair = passage(("When did Peru join?", "1945"), ("When did Chile join?", "1946"))
+    assert drafts(pair.model_copy(update={"text": f"in Peru, in Chile {pair.text}"}))
+    assert drafts(pair.model_copy(update={"title": "Peru"})) == []
+
+
+def test_alternatives_stand_in_their_order_and_say_their_noun_once() -> None:
+    ovens = [("Who built the second oven?", "Tobias"), ("Who built the first oven?", "Ines")]
+    for number in range(9):
+        for draft in drafts(passage(*ovens, id=f"p{number}")):
+            assert "the first oven or the second one" in draft.turns[-3].text.lower()
+    halls = [("Who built the Oak Hall?", "Tobias"), ("Who built the Ash Hall?", "Ines")]
+    made = drafts(passage(*halls))
+    assert made
+    assert not any(" one" in turn.text for draft in made for turn in draft.turns)
+    assert place_in_row("in 1842") < place_in_row("in 1845")
 
 
 def test_same_or_nested_answers_make_no_pair() -> None:
@@ -303,11 +306,11 @@ def test_questions_and_replies_come_in_many_forms() -> None:
     rng = random.Random(0)
     for style in ("noun", "person", "adjunct", "clause", "which", "count"):
         asked = {
-            clarifying_question(["in May", "in June"], None, style, rng)  # type: ignore[arg-type]
+            clarifying_question(["in May", "in June"], [None, None], style, rng)  # type: ignore[arg-type]
             for _ in range(300)
         }
-        replies = {clarification("in May", None, style, rng) for _ in range(300)}  # type: ignore[arg-type]
-        assert len(asked) >= 7
+        replies = {clarification("Which?", "in May", None, style, rng) for _ in range(300)}  # type: ignore[arg-type]
+        assert len(asked) >= 6
         assert len(replies) >= 7
 
 
@@ -344,10 +347,10 @@ def test_bundled_passages_give_every_kind_of_ambiguity_and_pass_every_check() ->
     assert kinds == {"referent", "attribute", "time", "place", "event", "other"}
 
 
-def test_squad_gives_some_two_hundred_ambiguous_dialogues_that_are_right(shared_data: Path) -> None:
+def test_squad_gives_many_ambiguous_dialogues_that_are_right(shared_data: Path) -> None:
     made, drafted = accepted(f"squad:{shared_data / 'squad' / 'squad-44-articles.json'}")
     ambiguous = [dialogue for dialogue in made if dialogue.ambiguous]
-    assert len(ambiguous) >= 190
+    assert len(ambiguous) >= 120
     assert len(made) >= 0.97 * drafted
     for dialogue in ambiguous:
         answers = [checks.normalized(reading.answers[0]) for reading in dialogue.readings]

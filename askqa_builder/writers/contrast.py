@@ -13,14 +13,17 @@ from collections.abc import Iterator, Sequence
 
 from askqa_builder.schema import Draft, Passage, Reject, Turn
 from askqa_builder.writers.grammar import content_words
-from askqa_builder.writers.grouping import Asked, Group, groups, usable
-from askqa_builder.writers.phrasing import clarification, clarifying_question
+from askqa_builder.writers.grouping import MAX_READINGS, Asked, Group, groups, usable
+from askqa_builder.writers.lexicon import PREPOSITIONS
+from askqa_builder.writers.phrasing import clarification, clarifying_question, place_in_row
 from askqa_builder.writers.quality import answers_differ
 from askqa_builder.writers.questions import plain_draft
 from askqa_builder.writers.utterances import reading_of, said
 
 MAX_EARLIER_EXCHANGES = 3
-"""Earlier question–answer exchanges at most."""
+"""Earlier question–answer exchanges at most, and …"""
+MAX_EARLIER_WORDS = 15
+"""… words in a question of theirs."""
 
 
 class ContrastWriter:
@@ -33,7 +36,7 @@ class ContrastWriter:
     """
 
     name = "contrast"
-    version = "1"
+    version = "2"
 
     def __init__(
         self,
@@ -68,14 +71,15 @@ class ContrastWriter:
             yield plain_draft(item.question, item.text, _spoken(item, passage), history)
 
     def _picks(self, found: Sequence[Group], rng: random.Random) -> list[tuple[Group, int]]:
-        """Which groups become dialogues, and with which reading: each group once, then again."""
+        """Which groups become dialogues, and with which reading: each group once, then again with
+        another, until all readings have been meant."""
         shuffled = rng.sample(found, len(found))
         orders = [rng.sample(range(len(g.members)), len(g.members)) for g in shuffled]
         picks = [
             (group, order[turn])
-            for turn in range(2)
+            for turn in range(MAX_READINGS)
             for group, order in zip(shuffled, orders, strict=True)
-            if turn == 0 or group.pattern != "predicate"  # vague questions only once
+            if turn < len(order)
         ]
         return picks[: self._per_passage]
 
@@ -101,17 +105,19 @@ class ContrastWriter:
         rng: random.Random,
     ) -> Draft:
         order = rng.sample(range(len(group.members)), len(group.members))
+        order.sort(key=lambda i: place_in_row(group.members[i].phrase))
         members = [group.members[i] for i in order]
         intended = order.index(intended)
         meant = members[intended]
         items = [member.item for member in members]
         # After a turn about something else, "it" would mean that: such questions come first.
         history: tuple[Turn, ...] = ()
-        if not group.pattern.startswith(("pronoun", "predicate")):
+        if not group.pattern.startswith("pronoun"):
             history = self._history(asked, items, group.asked, rng)
         phrases = [member.phrase for member in members]
-        asking = clarifying_question(phrases, members[-1].shorter, group.style, rng)
-        reply = clarification(meant.phrase, meant.shorter, group.style, rng)
+        shorter = [member.shorter for member in members]
+        asking = clarifying_question(phrases, shorter, group.style, rng)
+        reply = clarification(asking, meant.phrase, meant.shorter, group.style, rng)
         turns = (
             *history,
             Turn(role="user", act="question", text=group.asked),
@@ -145,6 +151,8 @@ class ContrastWriter:
         topic = content_words(question)
         fit = []
         for item in asked:
+            if item.tokens[0].lower in PREPOSITIONS or len(item.text.split()) > MAX_EARLIER_WORDS:
+                continue  # written style: "On May 6, in Rome, who said …?"
             said_here = item.words | content_words(item.answer)
             if item in about or said_here & telling:
                 continue

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from askqa_builder.schema import AmbiguityKind, Passage, Question
 from askqa_builder.writers.grammar import Parse, Token, content_words, parse, tokenize
-from askqa_builder.writers.lexicon import AUXILIARIES, BEGINNING, ENDING, PREPOSITIONS, SYNONYMS
+from askqa_builder.writers.lexicon import AUXILIARIES, PREPOSITIONS, SYNONYMS
+from askqa_builder.writers.merging import merge
 from askqa_builder.writers.pairs import MAX_SLOT, Merge, Style
 from askqa_builder.writers.quality import (
     MAX_QUESTION_WORDS,
@@ -19,19 +20,18 @@ from askqa_builder.writers.quality import (
     is_spelled_well,
     stands_alone,
 )
-from askqa_builder.writers.templates import match
+from askqa_builder.writers.reference import is_topic
 from askqa_builder.writers.utterances import capitalised, is_question, tidy_answer, tidy_question
 
-MAX_READINGS = 4
-MAX_CLAUSES = 3
-"""Readings that are told apart by whole clauses: more are too long a question to be followed."""
+MAX_READINGS = 3
+"""More are too long a list to be followed by ear, and so are …"""
+MAX_LISTED_WORDS = 15
+"""… more words than this in a list of three."""
 
 _ENDS = "?.! "
 _WHEN = re.compile(
     r"^(?:(?:in|on|during|at) )?(?:what|which) (?:year|date|day|month|century|decade)\b"
 )
-_TURNS = (frozenset({"born"}), BEGINNING), (frozenset({"die"}), ENDING)
-"""Words by which `templates` pairs questions that differ in more than one stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +114,16 @@ def groups(passage: Passage) -> list[Group]:
         left, right = read[i], read[j]
         if left is None or right is None or not answers_differ(left[0].answer, right[0].answer):
             continue
-        answers = (left[0].answer, right[0].answer)
-        found = match(left[1], right[1], passage.text, answers)
+        found = merge(left[1], right[1], passage.text)
         if found is None:
             continue
         _, members = merged.setdefault(found.asked.casefold(), (found, {}))
         shorter = found.shorter or (None, None)
         for phrase, short, (item, _) in zip(found.phrases, shorter, (left, right), strict=True):
             members.setdefault(item.question.id, Member(phrase, short, item))
-    made = [_group(found, members.values()) for found, members in merged.values()]
+    made = [_group(found, members.values(), passage.title) for found, members in merged.values()]
     # what a person has asked in these words has an answer of its own
-    clear = [group for group in made if group and _plain_words(group.asked) not in plain]
-    # "How many people were there?" is vague: only where there is nothing better
-    return [group for group in clear if group.pattern != "predicate"] or clear
+    return [group for group in made if group and _plain_words(group.asked) not in plain]
 
 
 def _plain_words(text: str) -> list[str]:
@@ -139,12 +136,6 @@ def _may_pair(one: Sequence[str], other: Sequence[str]) -> bool:
     first = one[0]
     if first != other[0] and not (first in PREPOSITIONS and other[0] in PREPOSITIONS):
         return False
-    if first in ("when", "where") and len(one) > 1 and len(other) > 1:
-        if one[1] == other[1] and len({*one} & {*other}) > 2:
-            return True
-        for begin, end in zip(*_TURNS, strict=True):
-            if (begin & {*one} and end & {*other}) or (begin & {*other} and end & {*one}):
-                return True
     shortest = min(len(one), len(other))
     start = 0
     while start < shortest and one[start] == other[start]:
@@ -152,8 +143,6 @@ def _may_pair(one: Sequence[str], other: Sequence[str]) -> bool:
     tail = 0
     while tail < shortest - start and one[-1 - tail] == other[-1 - tail]:
         tail += 1
-    if start >= 2 and first in ("how", "what", "which"):
-        return True
     if first in ("when", "where"):
         return True
     if start + tail < (2 if first in ("who", "where", "when") else 3):
@@ -169,7 +158,7 @@ def _read(question: Question, passage: str) -> tuple[Asked, Parse] | None:
     return None if parsed is None else (item, parsed)
 
 
-def _group(found: Merge, members: Iterable[Member]) -> Group | None:
+def _group(found: Merge, members: Iterable[Member], title: str) -> Group | None:
     kept: list[Member] = []
     for member in members:
         if all(
@@ -178,7 +167,11 @@ def _group(found: Merge, members: Iterable[Member]) -> Group | None:
             for other in kept
         ):
             kept.append(member)
-    if not 2 <= len(kept) <= (MAX_CLAUSES if found.style == "clause" else MAX_READINGS):
+    if not 2 <= len(kept) <= MAX_READINGS:
         return None
+    if len(kept) > 2 and sum(len(m.phrase.split()) for m in kept) > MAX_LISTED_WORDS:
+        return None
+    if any(is_topic(member.phrase, title) for member in kept):
+        return None  # what the passage is about is what is meant, unless one says otherwise
     asked = capitalised(found.asked) + "?"
     return Group(asked, found.kind, found.style, found.pattern, tuple(kept))

@@ -176,18 +176,6 @@ LEANING = frozenset(
 """Words that want the phrase after their preposition: "fight for X", "live in X"."""
 
 DIMENSIONS = frozenset("long wide high tall deep thick broad heavy".split())
-SIZES = frozenset(
-    "area population size length width height depth thickness weight volume diameter".split()
-)
-MEASURES = frozenset(
-    "temperature capacity value price rate speed level height depth width length age score rating "
-    "salary cost population density elevation ranking income frequency size amount limit distance "
-    "range budget revenue attendance rainfall precipitation magnitude weight share".split()
-)
-"""What can be asked for without its superlative: "What was the temperature?"."""
-BEGINNING = frozenset("begin start commence".split())
-ENDING = frozenset("end finish conclude stop cease".split())
-
 HARMED = frozenset(
     "killed dead injured wounded hurt missing displaced homeless evacuated hospitalized disabled "
     "destroyed damaged lost infected sick".split()

@@ -15,7 +15,6 @@ from askqa_builder.writers.lexicon import (
     AUXILIARIES,
     CONJUNCTIONS,
     DETERMINERS,
-    MEASURES,
     OBJECT_FORMS,
     ORDINALS,
     POSSESSIVE_FORMS,
@@ -31,6 +30,8 @@ from askqa_builder.writers.reference import pronoun_for
 Spans = tuple[tuple[int, int], tuple[int, int]]
 """First and one past the last token of a noun phrase, in each of two questions."""
 
+_LAST = frozenset("last final".split())
+_PARTS = frozenset("branch part side half end edge corner section area region".split())
 _WITH_PRONOUN = frozenset("with to of about".split())
 """Prepositions after which "it" sounds right: "associated with it", hardly "served on it"."""
 
@@ -85,7 +86,7 @@ def modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None
     """ "What is the Russian term for …?" / "… the Irish term …?" → "What is the term for …?" """
     (_, right), (_, other_right) = spans
     start, end = slot.start, slot.end(one)
-    if one.lower(start) in ("a", "an", "the") and start + 1 < end:
+    if one.lower(start) == "the" and start + 1 < end:
         if not same(one.tokens[start], other.tokens[start]):
             return None
         start += 1
@@ -94,31 +95,42 @@ def modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None
     head = one.tokens[end:right]
     if not head:
         return None
-    if before not in {"the", "a", "an", "'s"} | POSSESSIVES:
-        return _bare_modifier(one, other, slot, spans)
+    if before not in {"the", "'s"} | POSSESSIVES:
+        return None  # "dogs" are male and female ones: that is no question of which
     if any(w.closed or not w.is_word for w in (*changed[0], *changed[1], *head)):
         return None
+    if head[-1].lower in _PARTS and one.lower(right) == "of":
+        return None  # "the branch of Iranian" lacks what "the western branch" has
     if len(head) > 1 and head[0].lower.endswith(("ing", "ed")):
         return None  # "the lowest ranking cardinals": the modifier belongs to "ranking"
     if head[0].lower in VAGUE_NOUNS and right == len(one.tokens) and before != "'s":
         return None
-    measured = one.verb is None and head[-1].lower in MEASURES
-    if any(map(_is_superlative, changed[0] + changed[1])) and not measured:
+    if any(map(_is_superlative, changed[0] + changed[1])):
         return None  # "What is the largest city?": "What is the city?" is no question
+    numbers = [{w.lower for w in words} & ORDINALS for words in changed]
+    if bool(numbers[0]) != bool(numbers[1]):
+        return None  # "the first cell or the silicon one"
+    if (numbers[0] | numbers[1]) & _LAST and "first" not in numbers[0] | numbers[1]:
+        return None  # "the second area or the final one" leaves the first out
     rest = one.slice(end, len(one.tokens))
     if len(head) == 1 and head[0].text[0].isupper() and not head[0].text.isupper():
         rest = rest[0].lower() + rest[1:]  # "the North Tower" → "the tower"
     lead = one.slice(0, start)
-    if before in ("a", "an"):
-        lead = f"{one.slice(0, start - 1)} {'an' if rest[0] in 'aeiouAEIOU' else 'a'}"
     phrases = (
         _from_determiner(one, start, right, before),
         _from_determiner(other, start, other_right, before),
     )
     shorter = None
-    if before in ("the", "'s") and len(changed[0]) == len(changed[1]) == 1:
+    heads = head[-1].text, other.tokens[other_right - 1].text
+    named = any(word[0].isupper() and not word.isupper() for word in heads)
+    if (
+        before in ("the", "'s") and not named
+    ):  # not: "the Empire State Building or the Chrysler one"
         noun = "ones" if is_plural(head[-1]) else "one"
-        shorter = (f"the {changed[0][0].text} {noun}", f"the {changed[1][0].text} {noun}")
+        shorter = (
+            f"the {one.slice(start, end)} {noun}",
+            f"the {other.slice(start, slot.end(other))} {noun}",
+        )
     return Merge(f"{lead} {rest}", phrases, "referent", "noun", "modifier", shorter)
 
 
@@ -127,20 +139,6 @@ def _is_superlative(token: Token) -> bool:
     return token.lower in ("most", "least", "best", "worst") or (
         token.lower.endswith("est") and bool(adjective) and token.lower not in adjective
     )
-
-
-def _bare_modifier(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None:
-    """ "What percentage of urban students …?" / "… rural students …?" → "… of students …?" """
-    (left, right), (_, other_right) = spans
-    head = one.tokens[slot.end(one) : right]
-    if left != slot.start or not is_plural(head[-1]) or head[-1].text != head[-1].lower:
-        return None
-    for parse, end in ((one, right), (other, other_right)):
-        if not _is_base(parse.tokens[left:end]) or parse.lower(left - 1) in AUXILIARIES:
-            return None
-    phrases = (one.slice(left, right), other.slice(left, other_right))
-    asked = f"{one.slice(0, left)} {one.slice(slot.end(one), len(one.tokens))}"
-    return Merge(asked, phrases, "referent", "noun", "modifier")
 
 
 def _from_determiner(parse: Parse, start: int, right: int, before: str) -> str:
@@ -165,6 +163,8 @@ def owner(one: Parse, other: Parse, spans: Spans, passage: str) -> Merge | None:
         return None
     if not all(_is_base(p.tokens[left:r]) for p, r in ((one, right), (other, other_right))):
         return None
+    if _of_one_kind(one.tokens[right - 1], other.tokens[other_right - 1]):
+        return None
     phrases = (one.slice(left, right), other.slice(left, other_right))
     number = pronoun_for(phrases, one, "", noun[-1].lower, passage)
     if number is None:
@@ -183,6 +183,8 @@ def pronoun(one: Parse, other: Parse, spans: Spans, passage: str) -> Merge | Non
         return None
     if one.lower(left) in ("its", "their"):
         return None  # "see its lowest temperature": "see it" would be the owner
+    if _of_one_kind(one.tokens[right - 1], other.tokens[other_right - 1]):
+        return None
     owns, subject = one.lower(right) == "'s", left == anchor + 1 and one.auxiliary is not None
     if not owns and not _has_room(one, left, right, subject):
         return None
@@ -190,11 +192,32 @@ def pronoun(one: Parse, other: Parse, spans: Spans, passage: str) -> Merge | Non
     agreement = one.lower(anchor) if subject and not owns else ""
     number = pronoun_for(phrases, one, agreement, one.lower(right + 1) if owns else "", passage)
     if number is None:
-        return None
+        return _owned(one, other, left, (right, other_right)) if owns else None
     forms = POSSESSIVE_FORMS if owns else SUBJECT_FORMS if subject else OBJECT_FORMS
     rest = one.slice(right + owns, len(one.tokens))
     asked = f"{one.slice(0, left)} {forms[number]} {rest}".strip()
     return Merge(asked, phrases, "referent", _style(number), "pronoun")
+
+
+def _of_one_kind(head: Token, other: Token) -> bool:
+    """Whether two phrases have the same noun: "the old cell", "the silicon cell"; if anything can
+    be left out, it is what tells them apart."""
+    return head.text == head.lower and same(head, other)
+
+
+def _owned(one: Parse, other: Parse, left: int, rights: tuple[int, int]) -> Merge | None:
+    """ "What was Glover's first single?" / "… Harrison's …?" → "What was the first single?" """
+    owners = one.slice(left, rights[0]), other.slice(left, rights[1])
+    thing = one.tokens[rights[0] + 1 :]
+    if not all(name[0].isupper() for name in owners) or not 1 <= len(thing) <= 4:
+        return None
+    if any(t.closed or not t.is_word for t in thing) or thing[-1].lower in VAGUE_NOUNS:
+        return None
+    noun = one.slice(rights[0] + 1, len(one.tokens))
+    phrases = (f"{owners[0]}'s {noun}", f"{owners[1]}'s {noun}")
+    shorter = (f"{owners[0]}'s", f"{owners[1]}'s")
+    asked = f"{one.slice(0, left)} the {noun}"
+    return Merge(asked, phrases, "referent", "noun", "owner", shorter)
 
 
 def _style(number: str) -> Style:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from askqa_builder.schema import AmbiguityKind
 from askqa_builder.writers.grammar import Parse, Token, can_be, content_words, is_plural
@@ -32,6 +33,7 @@ _ADJUNCT = frozenset(
     "in on at during for after before under within through throughout across by from".split()
 )
 _LEADING = frozenset("for by from on under through".split())  # often part of the verb before them
+_WHEREABOUTS = frozenset("in on at within throughout".split())
 _CLAUSAL = frozenset("when while after before".split())
 _SIDES = frozenset("north south east west left right front back".split())
 _YEAR = re.compile(r"^(1[0-9]|20)\d\d(s|-\d\d)?$|^q[1-4]$|^\d{1,2}(st|nd|rd|th)$")
@@ -104,10 +106,31 @@ def adjunct(one: Parse, other: Parse, slot: Slot, spans: Spans) -> Merge | None:
     if len(words) == 1 and one.verb == cut - 1 and _leans(one, before, words.pop()):
         return None
     phrases = (one.slice(cut, rights[0]), other.slice(cut, rights[1]))
+    if not _parallel(one.tokens[cut : rights[0]], other.tokens[cut : rights[1]]):
+        return None
     asked = f"{one.slice(0, cut)} {one.slice(rights[0], len(one.tokens))}".strip()
     if one.verb is None and len(content_words(asked)) < 2:
         return None  # "What is the split?" says too little
     return Merge(asked, phrases, _kind(phrases), "adjunct", "adjunct")
+
+
+def _parallel(one: Sequence[Token], other: Sequence[Token]) -> bool:
+    """Whether two phrases can be offered side by side, as "in 1842 or in 1845" can.
+
+    Not "from the film or for the soundtrack", "in male dogs or in a female dog", "in its seventh
+    season or in 2014".
+    """
+    words = one[0].lower, other[0].lower
+    heads = one[-1], other[-1]
+    if words[0] != words[1]:
+        if not set(words) <= _WHEREABOUTS or heads[0].lower == heads[1].lower:
+            return False
+    elif heads[0].lower.rstrip("s") == heads[1].lower.rstrip("s") and (
+        is_plural(heads[0]) != is_plural(heads[1])
+    ):
+        return False
+    years = [any(_YEAR.match(t.lower) for t in phrase) for phrase in (one, other)]
+    return years[0] == years[1]
 
 
 def _preposition_before(parse: Parse, slot: Slot) -> int | None:
@@ -194,6 +217,9 @@ def wh_noun(one: Parse, other: Parse, slot: Slot) -> Merge | None:
             return None
         if any(w.closed for w in words) or not can_be(head, "NOUN"):
             return None
+        # "What does Portugal produce?" is broad, not ambiguous: one would name all of it
+        if parse.lower(parse.auxiliary) in BE or is_plural(words[-1]):
+            return None
     phrases = both(one, other, lambda parse: parse.slice(first, slot.end(parse)))
     asked = f"What {one.slice(slot.end(one), len(one.tokens))}"
     return Merge(asked, phrases, "attribute", "count" if typed else "which", "wh-noun")
@@ -245,21 +271,3 @@ def toll(one: Parse, other: Parse, slot: Slot) -> Merge | None:
     rest = one.slice(slot.end(one), len(one.tokens))
     asked = f"{one.slice(0, slot.start)} affected {rest}".strip()
     return Merge(asked, phrases, "attribute", "clause", "toll")
-
-
-def counted(one: Parse, other: Parse, slot: Slot) -> Merge | None:
-    """ "How many tents were flown in?" / "How many quilts …?" → "How many were flown in?" """
-    if one.lower(0) != "how" or one.lower(1) not in ("many", "much") or slot.start != 2:
-        return None
-    for parse in (one, other):
-        end = parse.verb if parse.auxiliary is None else parse.auxiliary
-        if parse.verb is None or end is None or end <= 2 or slot.end(parse) != end:
-            return None
-        words = parse.tokens[2:end]
-        if len(words) > 4 or any(w.closed for w in words):
-            return None
-        if is_plural(words[-1]) != (one.lower(1) == "many"):
-            return None
-    phrases = both(one, other, lambda parse: parse.slice(2, slot.end(parse)))
-    asked = f"{one.slice(0, 2)} {one.slice(slot.end(one), len(one.tokens))}"
-    return Merge(asked, phrases, "referent", "count", "counted")

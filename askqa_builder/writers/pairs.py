@@ -94,6 +94,8 @@ def is_open(found: Merge) -> bool:
         return False
     if any("," in phrase or len(phrase.split()) > MAX_PHRASE for phrase in found.phrases):
         return False
+    if found.style in ("noun", "person") and any(" and " in phrase for phrase in found.phrases):
+        return False  # "A or B and C": two or three things?
     letters = ["".join(filter(str.isalnum, phrase.lower())) for phrase in found.phrases]
     if letters[0] == letters[1]:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
 from askqa_builder.writers.pairs import Style
@@ -34,8 +35,9 @@ _ASKS: dict[Style, tuple[str, ...]] = {
     "count": _ASK_ABOUT,
 }
 
-_SHORTER = 0.4
-"""How often "the Irish one" is said for "the Irish term"."""
+_ROW = "first second third fourth fifth sixth seventh eighth ninth tenth last final".split()
+_SHORTER = 0.6
+"""How often a reply says "the Irish one" for "the Irish term"."""
 
 _REPLY = (
     "{}.",
@@ -59,28 +61,44 @@ _REPLIES: dict[Style, tuple[str, ...]] = {
 
 
 def clarifying_question(
-    phrases: Sequence[str], shorter: str | None, style: Style, rng: random.Random
+    phrases: Sequence[str], shorter: Sequence[str | None], style: Style, rng: random.Random
 ) -> str:
-    """Ask which of the phrases is meant; all are named, the last perhaps in its shorter form."""
+    """Ask which of the phrases is meant; all are named, the first in full: "the Irish term or the
+    Russian one"."""
     named = [_named(phrase, style) for phrase in phrases]
-    if shorter is not None and rng.random() < _SHORTER:
-        named[-1] = shorter
+    named[1:] = [short or name for short, name in zip(shorter[1:], named[1:], strict=True)]
     comma = "," if style == "clause" or len(named) > 2 else ""
     choice = f"{', '.join(named[:-1])}{comma} or {named[-1]}"
     forms = _ASKS[style]
-    if choice.startswith(("which", "how")):  # not: "Which do you mean, which song …?"
+    if choice.startswith("how"):  # not: "Which do you mean, how many …?"
         forms = tuple(form for form in forms if not form.startswith("Which"))
-    if choice.startswith("which"):  # not: "Which song she sang, or …?"
+    if style == "clause":  # not: "How many died, or …?", which would ask that itself
         forms = tuple(form for form in forms if form != "{}?")
     return capitalised(rng.choice(forms).format(choice))
 
 
-def clarification(phrase: str, shorter: str | None, style: Style, rng: random.Random) -> str:
-    """The user's reply, which repeats the phrase that is meant, perhaps in its shorter form."""
+def place_in_row(phrase: str) -> int:
+    """Sorts "the first one" before "the second one" and "in 1842" before "in 1845"; else 0."""
+    words = phrase.lower().split()
+    for word in words:
+        if word in _ROW:
+            return _ROW.index(word)
+    year = next((word for word in words if re.fullmatch(r"1\d\d\d|20\d\d", word)), "0")
+    return int(year)
+
+
+def clarification(
+    asking: str, phrase: str, shorter: str | None, style: Style, rng: random.Random
+) -> str:
+    """The user's reply to `asking`: repeats the phrase that is meant, perhaps in its shorter form;
+    not both sides are sorry."""
     named = _named(phrase, style)
     if shorter is not None and rng.random() < _SHORTER:
         named = shorter
-    return capitalised(rng.choice(_REPLIES[style]).format(named))
+    forms = _REPLIES[style]
+    if asking.startswith("Sorry"):
+        forms = tuple(form for form in forms if not form.startswith("Sorry"))
+    return capitalised(rng.choice(forms).format(named).replace("..", "."))  # "the U.S."
 
 
 def _named(phrase: str, style: Style) -> str:

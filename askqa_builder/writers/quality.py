@@ -21,6 +21,8 @@ from askqa_builder.writers.lexicon import (
 
 MAX_QUESTION_WORDS = 22
 MAX_ANSWER_CHARS = 140
+_UNSPOKEN = frozenset("\n()[]")
+"""Signs of writing: "50% (10.1 EJ/yr)"."""
 
 _FRACTIONS = frozenset("third quarter fifth tenth".split())
 _POINTING = frozenset("this these those both such".split())
@@ -77,7 +79,7 @@ def is_spelled_well(tokens: Sequence[Token], passage: str) -> bool:
 def is_clean_answer(answer: str) -> bool:
     """Whether a span is a whole phrase of a length to be said."""
     words = answer.lower().split()
-    if not words or len(answer) > MAX_ANSWER_CHARS or "\n" in answer:
+    if not words or len(answer) > MAX_ANSWER_CHARS or not _UNSPOKEN.isdisjoint(answer):
         return False
     if words[-1].strip('".,') in _DANGLING or words[0] in _STARTS_BADLY:
         return False

@@ -61,6 +61,15 @@ def pronoun_for(
     return number
 
 
+def is_topic(phrase: str, title: str) -> bool:
+    """Whether a phrase names what a passage is about: "in Portugal" in an article "Portugal"."""
+    named = re.sub(r"[^\w ]", "", title.replace("_", " ").partition("(")[0]).strip().casefold()
+    words = tokenize(phrase.casefold())
+    while words and (words[0].lower in DETERMINERS or words[0].lower in PREPOSITIONS):
+        words = words[1:]
+    return " ".join(word.lower for word in words) == named
+
+
 def _kind(phrase: str, verb: str, passage: str) -> Number | None:
     # behind a blank: a phrase does not start a sentence, so "One World" is a name
     tokens = [t for t in tokenize(f" {phrase}") if t.is_word]

@@ -102,7 +102,7 @@ class Studio:
         """Speak the dialogues on one passage; each comes back spoken or as a reject."""
         narrator = self._narrator(dialogues[0])
         try:
-            narration = self._keep(self._checked(self._narration(dialogues[0].passage, narrator)))
+            narration = self._checked(self._narration(dialogues[0].passage, narrator))
         except ClipFault as fault:
             yield from (_reject(d, fault, "narration") for d in dialogues)
             return
@@ -112,16 +112,18 @@ class Studio:
                 said = [
                     self._say(turn.role, turn.text, speakers[turn.role]) for turn in dialogue.turns
                 ]
-                clips = self._keep(self._checked(said))
+                checked = self._checked(said)
             except ClipFault as fault:
                 yield _reject(dialogue, fault, "turns")
                 continue
+            # the narration with the first of its dialogues: with none, nobody would hear it
+            narrated, clips = self._keep(narration), self._keep(checked)
             yield SpokenDialogue(
                 dialogue=dialogue,
                 narrator=narrator,
                 user=speakers["user"],
                 assistant=speakers["assistant"],
-                narration=narration,
+                narration=narrated,
                 turns=tuple(
                     SpokenTurn(role=turn.role, act=turn.act, clip=clip)
                     for turn, clip in zip(dialogue.turns, clips, strict=True)

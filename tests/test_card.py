@@ -11,14 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from conftest import ROOT
+from markdown_it import MarkdownIt
 from tiny_release import HOSTILE, dialogue
 
 from askqa_builder.config import ReleaseSettings
 from askqa_builder.errors import ReleaseError
-from askqa_builder.release.card import write_card
+from askqa_builder.release.card import template_path, write_card
 from askqa_builder.release.folder import ReleaseManifest
 from askqa_builder.release.rows import CONFIGS, FEATURES, arrow_schema
-from askqa_builder.release.stats import statistics
+from askqa_builder.release.stats import quantile, statistics
 
 ROWS = {
     "train": [
@@ -66,6 +68,12 @@ def hostile(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"turns": turns}
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of the text: drawing takes a second."""
+    monkeypatch.setattr("askqa_builder.release.card.draw", lambda figures, folder: {})
+
+
 def card(folder: Path, **settings: Any) -> str:
     write_card(folder, manifest(), ReleaseSettings(**settings))
     return (folder / "README.md").read_text()
@@ -86,10 +94,19 @@ def test_figures_are_counted_from_the_rows(folder: Path) -> None:
     assert counted.kinds == {"referent": {"train": 1, "test": 1}}
     assert counted.acts["answer"] == {"train": 3, "test": 1}
     assert counted.turns_per_dialogue == {2: 2, 4: 2}
-    assert len(counted.turn_seconds) == 2 * 2 + 2 * 4
-    assert counted.narration_seconds == (2.25, 2.25, 2.25), "once a passage"
+    assert sum(counted.turn_seconds.values()) == 2 * 2 + 2 * 4
+    assert counted.narration_seconds == {2.2: 3}, "once a passage"
+    assert counted.licences == {"cc0-1.0": 4}
+    assert counted.shared == {"groups": 1, "users": 1}, "all are of one group and one voice"
 
 
+def test_quantiles_are_those_of_the_clips() -> None:
+    seconds = {1.0: 90, 2.0: 9, 7.5: 1}
+    assert [quantile(seconds, share) for share in (0.5, 0.9, 0.91, 0.99, 1.0)] == [1, 1, 2, 2, 7.5]
+    assert quantile({}, 0.5) == 0
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_what_is_misheard_is_counted_over_all_words(tmp_path: Path) -> None:
     def heard(clip: dict[str, Any], errors: int, words: int) -> dict[str, Any]:
         return clip | {
@@ -109,6 +126,7 @@ def test_what_is_misheard_is_counted_over_all_words(tmp_path: Path) -> None:
     assert "| heard by e\\|r | 33.3 % of 15 words misheard |" in card(folder)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_front_matter_says_what_the_hub_needs(folder: Path) -> None:
     front = front_matter(card(folder, title="Yes: no"))
     assert front["license"] == "cc0-1.0"
@@ -123,8 +141,10 @@ def test_the_front_matter_says_what_the_hub_needs(folder: Path) -> None:
     }
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_hostile_text_cannot_act(folder: Path) -> None:
-    text = card(folder, title="<script>alert(2)</script> | [x](javascript:1)\n# Head")
+    hostile_title = "<script>alert(2)</script> | [x](javascript:1) https://e.vil www.e.vil\n# Head"
+    text = card(folder, title=hostile_title)
     body = text.split("---\n", 2)[2]
     assert front_matter(text)["license"] == "cc0-1.0"
     fences = re.findall(r"^(`{3,})text\n(.*?)\n\1$", body, re.DOTALL | re.MULTILINE)
@@ -136,8 +156,17 @@ def test_hostile_text_cannot_act(folder: Path) -> None:
     assert "<img" not in outside
     assert "](javascript" not in outside
     assert outside.count("\n# ") == 1, "one title"
+    assert not re.search(r"https://e|www\.", outside), "no address becomes a link by itself"
+    page = MarkdownIt("commonmark").enable("table").render(body)
+    assert not re.search(r"<(script|img src=x|audio)", page)
+    links = set(re.findall(r'href="([^"]*)"', page))
+    assert links == {"CHANGELOG.md", "listen.html", "https://arxiv.org/abs/2412.15995"}
+    titles = re.findall(r"<h1>(.*?)</h1>", page, re.DOTALL)
+    assert len(titles) == 1
+    assert "www.e.vil # Head" in titles[0], "and it reads as it was written"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_template_of_ones_own(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.md"
     own.write_text("{{ settings.title }}: {{ statistics.dialogues.train | n }}")
@@ -156,6 +185,26 @@ def test_the_same_release_gives_the_same_card_and_pictures(folder: Path) -> None
     assert len(first[1]) == 4
 
 
+@pytest.mark.usefixtures("no_pictures")
+def test_claims_that_do_not_hold_are_not_made(folder: Path) -> None:
+    assert "article or story" not in card(folder)
+    assert "no user voice" not in card(folder)
+    assert "No passage is in two splits. What was" in card(folder)
+
+
+def test_the_checked_in_example_is_of_this_template() -> None:
+    """Its words are the template's; docs/releasing.md tells how it is made again."""
+    example = (ROOT / "docs/example-card.md").read_text()
+    template = template_path("default").read_text()
+    headings = re.findall(r"^##+ .*$", template, re.MULTILINE)
+    assert re.findall(r"^##+ .*$", example, re.MULTILINE) == headings
+    for paragraph in re.findall(r"(?<!%}\n)^[A-Z][^{}\n]{60,}$", template, re.MULTILINE):
+        assert paragraph in example
+    for picture in re.findall(r"\]\((images/[^)]+)\)", example):
+        assert (ROOT / "docs" / picture).is_file()
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_rejects_are_accounted_for(folder: Path) -> None:
-    assert "| writing | 6 | 4 | 2 | answer leaks (2) |" in card(folder)
+    assert "| writing dialogues | 6 | 4 | 2 | answer leaks (2) |" in card(folder)
     assert json.loads(manifest().model_dump_json())["license"] == "cc0-1.0"

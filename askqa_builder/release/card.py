@@ -6,16 +6,18 @@ or on one line with everything escaped that means something in Markdown or HTML.
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askqa_builder.config import ReleaseSettings
 from askqa_builder.errors import ReleaseError
+from askqa_builder.release.markdown import counted, fenced, line
 from askqa_builder.release.plots import draw
-from askqa_builder.release.rows import CONFIGS, DEFAULT_CONFIG, FEATURES
-from askqa_builder.release.stats import Statistics, statistics
+from askqa_builder.release.rows import CONFIGS, DEFAULT_CONFIG, FEATURES, Row
+from askqa_builder.release.sources import SOURCES
+from askqa_builder.release.stats import Statistics, quantile, statistics
 from askqa_builder.release.stream import stream
 from askqa_builder.store import write_text
 
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
     from askqa_builder.release.folder import ReleaseManifest
 
 CARD = "README.md"
-_CITATION = """@inproceedings{damsel2025,
+_PAPER = """@inproceedings{chen2025datacentric,
   title     = {Data-Centric Improvements for Enhancing Multi-Modal Understanding in Spoken
                Conversation Modeling},
+  author    = {Chen, Maximillian and Sun, Ruoxi and Ar{\\i}k, Sercan {\\"O}.},
   booktitle = {Findings of the Association for Computational Linguistics: ACL 2025},
-  note      = {arXiv 2412.15995},
+  note      = {arXiv:2412.15995},
   year      = {2025}
 }"""
+_EXAMPLE_CHARS = 120
+"""Length of the conversation that the card shows: neither bare nor long."""
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -44,46 +49,52 @@ def write_card(folder: Path, manifest: ReleaseManifest, settings: ReleaseSetting
 
     Raises ReleaseError if the template does not exist or cannot be filled in.
     """
-    counted = statistics(folder)
-    text = _body(folder, manifest, settings, counted, draw(counted, folder))
-    write_text(folder / CARD, f"---\n{_front_matter(folder, manifest, settings)}---\n\n{text}\n")
+    figures = statistics(folder)
+    text = _body(folder, manifest, settings, figures, draw(figures, folder))
+    front = _front_matter(folder, manifest, settings, sorted(figures.languages))
+    write_text(folder / CARD, f"---\n{front}---\n\n{text}\n")
 
 
 def _body(
     folder: Path,
     manifest: ReleaseManifest,
     settings: ReleaseSettings,
-    counted: Statistics,
+    figures: Statistics,
     pictures: Mapping[str, str],
 ) -> str:
     from jinja2 import StrictUndefined, TemplateError
     from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(undefined=StrictUndefined)
+    environment = SandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     filters: dict[str, Callable[[Any], str]] = {
         "n": lambda number: f"{number:,}",
         "hours": lambda number: f"{number:.2f}",
-        "counted": _counted,
-        "line": _line,
-        "fenced": _fenced,
+        "seconds": lambda number: f"{number:,.1f}",
+        "counted": counted,
+        "line": line,
+        "fenced": fenced,
+        "settings": _settings,
     }
     environment.filters |= filters
     path = template_path(settings.card)
     try:
-        text = environment.from_string(path.read_text()).render(
+        return environment.from_string(path.read_text()).render(
             settings=settings,
             manifest=manifest,
-            statistics=counted,
+            statistics=figures,
+            durations=_durations(figures),
             pictures=pictures,
             example=_example(folder),
             rejects=_rejects(manifest),
-            engines={name.split()[0] for name in counted.engines},
-            repo=settings.repo or "NAME/SET",
-            citation=_CITATION,
+            sources=[(name, SOURCES.get(name)) for name in figures.sources],
+            engines={name.split()[0] for name in figures.engines},
+            repo=settings.repo,
+            citation="\n\n".join([*_cited(figures), _PAPER]),
         )
     except (TemplateError, TypeError, ValueError) as error:
         raise ReleaseError(f"{path}: the card's template cannot be filled in: {error}") from error
-    return re.sub(r"\| *\n\n+(?=\|)", "|\n", text)  # rows of a table follow each other
 
 
 def template_path(name: str) -> Path:
@@ -97,7 +108,9 @@ def template_path(name: str) -> Path:
     raise ReleaseError(f"--card {name!r}: no such template in data_cards/, and no such file")
 
 
-def _front_matter(folder: Path, manifest: ReleaseManifest, settings: ReleaseSettings) -> str:
+def _front_matter(
+    folder: Path, manifest: ReleaseManifest, settings: ReleaseSettings, languages: list[str]
+) -> str:
     import yaml
 
     rows = sum(manifest.rows["dialogues"].values())
@@ -105,9 +118,9 @@ def _front_matter(folder: Path, manifest: ReleaseManifest, settings: ReleaseSett
     front = {
         "pretty_name": settings.title,
         "license": manifest.license,
-        "language": ["en"],
+        "language": languages,
         "task_categories": ["question-answering", "automatic-speech-recognition"],
-        "tags": ["spoken-qa", "clarifying-questions", "ambiguity", "synthetic-speech", "askqa"],
+        "tags": ["audio", "spoken-qa", "clarifying-questions", "ambiguity", "synthetic-speech"],
         "size_categories": [size],
         "configs": [_config(folder, config, manifest) for config in CONFIGS],
         "dataset_info": [_dataset_info(folder, config, manifest) for config in CONFIGS],
@@ -158,19 +171,65 @@ def _files(folder: Path, config: str, split: str) -> list[Path]:
     return sorted((folder / config).glob(f"{split}-*.parquet"))
 
 
-def _example(folder: Path) -> dict[str, str] | None:
-    """The first ambiguous conversation, as a transcript."""
-    for _, row in stream(folder, "text"):
-        if row["ambiguous"]:
-            turns = "\n".join(f"{turn['role'] + ':':11}{turn['text']}" for turn in row["turns"])
-            return {"title": row["title"], "text": turns}
-    return None
+def _example(folder: Path) -> dict[str, Any] | None:
+    """An ambiguous conversation of usual length, from its ambiguous question on."""
+
+    def oddness(row: Row) -> tuple[bool, int]:
+        length = sum(len(turn["text"]) for turn in row["turns"])
+        return len(row["turns"]) != 4, abs(length - _EXAMPLE_CHARS)
+
+    ambiguous = (row for _, row in stream(folder, "text") if row["ambiguous"])
+    row = min(ambiguous, key=oddness, default=None)
+    if row is None:
+        return None
+    turns = "\n".join(f"{turn['role'] + ':':11}{turn['text']}" for turn in row["turns"])
+    readings = [
+        {
+            "question": reading["question"],
+            "answer": next(iter(reading["answers"]), ""),
+            "meant": index == row["intended"],
+        }
+        for index, reading in enumerate(row["readings"])
+    ]
+    return {"title": row["title"] or row["passage_id"], "text": turns, "readings": readings}
+
+
+def _durations(figures: Statistics) -> dict[str, dict[str, float]]:
+    """Seconds that half, and 95 of 100, of the clips do not exceed, and the longest."""
+    shares = {"median": 0.5, "95 %": 0.95, "longest": 1.0}
+    found = {"turn": figures.turn_seconds, "narration of a passage": figures.narration_seconds}
+    return {
+        what: {name: quantile(seconds, share) for name, share in shares.items()}
+        for what, seconds in found.items()
+    }
+
+
+def _cited(figures: Statistics) -> list[str]:
+    about = (SOURCES.get(name) for name in figures.sources)
+    return [source.citation for source in about if source is not None and source.citation]
+
+
+def _settings(stage: Mapping[str, Any]) -> str:
+    """`name value; other value`: the settings of a stage, what is nested as JSON."""
+
+    def plain(value: Any) -> str:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return ", ".join(value)
+        return value if isinstance(value, str) else json.dumps(value)
+
+    return "; ".join(
+        f"{line(name)} {line(plain(value))}" for name, value in stage["settings"].items()
+    )
 
 
 def _rejects(manifest: ReleaseManifest) -> dict[str, dict[str, Any]]:
     """By stage: how many came in, how many went out, and why the rest did not."""
     table = {}
-    for name, title in (("passages", "reading"), ("dialogues", "writing"), ("speech", "speaking")):
+    for name, title in (
+        ("passages", "reading passages"),
+        ("dialogues", "writing dialogues"),
+        ("speech", "speaking dialogues"),
+    ):
         stage: Any = manifest.stages[name]
         counts = stage["counts"]
         accepted = counts.get("accepted", counts.get("passages", 0))
@@ -186,23 +245,3 @@ def _rejects(manifest: ReleaseManifest) -> dict[str, dict[str, Any]]:
             },
         }
     return table
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    """`name (12), other (3)`, the most frequent first."""
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return ", ".join(f"{_line(name)} ({count:,})" for name, count in ordered) or "–"
-
-
-def _line(text: str) -> str:
-    """Untrusted text on one line, with nothing in it that Markdown or HTML would act on."""
-    flat = " ".join("".join(ch for ch in text if ch.isprintable() or ch.isspace()).split())
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>&~$])", r"\\\1", flat).replace("\\<", "&lt;")
-
-
-def _fenced(text: str) -> str:
-    """Text in a fence that it cannot close; control characters are dropped."""
-    clean = "".join(ch for ch in text if ch.isprintable() or ch == "\n")
-    longest = max((len(run) for run in re.findall(r"`+", clean)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{clean}\n{fence}"

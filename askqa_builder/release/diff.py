@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from askqa_builder.errors import ReleaseError
-from askqa_builder.release.index import read_history, read_index
+from askqa_builder.release.index import check_index, read_history, read_index
 from askqa_builder.schema import Record
+
+if TYPE_CHECKING:
+    from askqa_builder.release.folder import ReleaseManifest
 
 Step = Literal["none", "patch", "minor", "major"]
 
@@ -58,11 +61,14 @@ class Diff(Record):
 def compare(old: Path | None, new: Path) -> Diff:
     """Compare two release folders; only their manifests and indexes are read.
 
-    Without an old one, what is compared is `new` with itself: only leaks can show.
+    Without an old one, what is compared is `new` with itself: only leaks can show. Raises
+    ReleaseError for a folder that holds no whole release.
     """
     from askqa_builder.release.folder import read_manifest
 
     before, after = read_manifest(old or new), read_manifest(new)
+    check_index(old or new, before.files)
+    check_index(new, after.files)
     # a few hundred bytes a dialogue, whatever it holds
     rows = {
         row["id"]: (split, row["text"], row["voices"], row["audio"])
@@ -86,6 +92,8 @@ def compare(old: Path | None, new: Path) -> Diff:
         kind = _change(rows.pop(row["id"], None), split, row)
         if kind is not None and old is not None:
             changed[kind].append(row["id"])
+    _check_counts(old, before, total_before)
+    _check_counts(new, after, total_after)
     return Diff(
         old=before.version,
         new=after.version,
@@ -95,6 +103,15 @@ def compare(old: Path | None, new: Path) -> Diff:
         columns=tuple(_columns_changed(before.features, after.features)),
         leaks=tuple(leaks.values()),
     )
+
+
+def _check_counts(folder: Path | None, manifest: ReleaseManifest, rows: int) -> None:
+    expected = sum(manifest.rows.get("dialogues", {}).values())
+    if folder is not None and rows != expected:
+        raise ReleaseError(
+            f"{folder}: its index holds {rows:,} dialogues, its manifest says {expected:,}; "
+            "make the release again (askqa-build release), or fetch it again"
+        )
 
 
 def _change(
@@ -173,16 +190,16 @@ def check_step(diff: Diff) -> None:
 def summary(diff: Diff) -> str:
     """The changes in a few words."""
     parts = [
-        f"{len(ids):,} {what}"
-        for ids, what in (
-            (diff.added, "dialogues added"),
-            (diff.removed, "removed"),
-            (diff.text, "with changed text"),
-            (diff.split, "moved to another split"),
-            (diff.voice, "with other speakers"),
-            (diff.audio, "re-recorded"),
-            (diff.columns, "columns changed"),
+        f"{len(items):,} {noun if len(items) == 1 else noun + 's'} {what}"
+        for items, noun, what in (
+            (diff.added, "dialogue", "added"),
+            (diff.removed, "dialogue", "removed"),
+            (diff.text, "dialogue", "changed in text"),
+            (diff.split, "dialogue", "moved to another split"),
+            (diff.voice, "dialogue", "with other speakers"),
+            (diff.audio, "dialogue", "re-recorded"),
+            (diff.columns, "column", "changed"),
         )
-        if ids
+        if items
     ]
     return ", ".join(parts) or "no dialogue changed"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,16 @@ from askqa_builder.release.diff import (
     smallest_next,
     summary,
 )
-from askqa_builder.release.index import HISTORY, read_history, read_index, write_history
+from askqa_builder.release.index import (
+    HISTORY,
+    check_index,
+    read_history,
+    read_index,
+    write_history,
+)
 from askqa_builder.release.licences import licence_for
 from askqa_builder.release.listen import write_samples
+from askqa_builder.release.markdown import line
 from askqa_builder.release.parts import ReleaseStage
 from askqa_builder.release.rows import CONFIGS, FEATURES
 from askqa_builder.schema import SPLITS, Record
@@ -52,6 +59,7 @@ MANIFEST = "manifest.json"
 CHANGELOG = "CHANGELOG.md"
 LISTEN = "listen.html"
 _SAMPLES = 4  # conversations on the page: a few megabytes
+_NAMED = 20  # ids in an entry of the changelog, at most
 
 
 class ReleaseManifest(Record):
@@ -157,6 +165,8 @@ def _manifest(
 def _write_history(fresh: Path, manifest: ReleaseManifest, previous: Path | None) -> None:
     """Every passage of this and all earlier releases, with the strictest split it ever had."""
     strictness: dict[str, int] = {split: rank for rank, split in enumerate(SPLITS)}
+    if previous is not None:
+        check_index(previous, read_manifest(previous).files)
     history = read_history(previous)
     for split, row in read_index(fresh):
         known = history.get(row["passage"])
@@ -195,14 +205,34 @@ def _check_unchanged(previous: Path | None, manifest: ReleaseManifest) -> None:
 
 def _changelog(previous: Path | None, manifest: ReleaseManifest, changes: Diff | None) -> str:
     title = "# Changelog\n"
+    rows = manifest.rows["dialogues"]
+    holds = f"{sum(rows.values()):,} dialogues, {sum(manifest.hours.values()):.2f} hours: " + (
+        ", ".join(f"{split} {count:,}" for split, count in rows.items())
+    )
     if changes is None or previous is None:
-        rows = sum(manifest.rows["dialogues"].values())
-        return f"{title}\n## {manifest.version}\n\n- First release: {rows:,} dialogues.\n"
+        return f"{title}\n## {manifest.version}\n\n- First release.\n- Holds {holds}.\n"
     path = previous / CHANGELOG
     earlier = path.read_text().removeprefix(title) if path.is_file() else ""
     if changes.old == changes.new:
         return title + earlier
-    return f"{title}\n## {manifest.version}\n\n- {summary(changes).capitalize()}.\n{earlier}"
+    named = "".join(
+        f"  - {what}: {_named(ids)}\n"
+        for what, ids in (
+            ("removed", changes.removed),
+            ("changed in text", changes.text),
+            ("moved", changes.split),
+            ("columns", changes.columns),
+        )
+        if ids
+    )
+    entry = f"- {summary(changes).capitalize()}.\n{named}- Holds {holds}.\n"
+    return f"{title}\n## {manifest.version}\n\n{entry}{earlier}"
+
+
+def _named(ids: Sequence[str]) -> str:
+    """The first of the ids: whoever has used one of these rows should see it."""
+    shown = ", ".join(map(line, ids[:_NAMED]))
+    return shown + (f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else "")
 
 
 def read_manifest(folder: Path) -> ReleaseManifest:

@@ -10,16 +10,17 @@ on is known for good.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
 from askqa_builder.clips import ClipShard
+from askqa_builder.errors import ReleaseError
 from askqa_builder.schema import SPLITS, Dialogue, SpokenDialogue
 from askqa_builder.splits import passage_hash
-from askqa_builder.store import digest
+from askqa_builder.store import FileDigest, digest, sha256_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +29,8 @@ FOLDER = "index"
 HISTORY = f"{FOLDER}/history.parquet"
 COLUMNS = ("id", "group", "passage", "text", "audio", "voices")
 """Of an index file: the id, the split group, and hashes of passage, text, sound and speakers."""
+_HISTORY_COLUMNS = ("passage", "split", "version")
+_REMEDY = "make the release again (askqa-build release), or fetch it again"
 
 
 def index_schema() -> pa.Schema:
@@ -62,25 +65,49 @@ def _text_hash(dialogue: Dialogue) -> str:
     return digest(dialogue.model_dump(mode="json", exclude={"split"}))
 
 
-def read_index(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """(split, index row) of every row of a release folder, in its order."""
-    import pyarrow.parquet as pq
+def check_index(folder: Path, files: Mapping[str, FileDigest]) -> None:
+    """Raise ReleaseError unless the index of a release is as its manifest (`files`) says."""
+    for name, expected in files.items():
+        path = folder / name
+        if name.startswith(f"{FOLDER}/") and not (path.is_file() and sha256_of(path) == expected):
+            what = "is damaged" if path.is_file() else "is missing"
+            raise ReleaseError(f"{path}: {what}; {_REMEDY}")
 
+
+def read_index(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """(split, index row) of every row of a release folder, in its order.
+
+    Raises ReleaseError for a file that cannot be read.
+    """
     for split in SPLITS:
         for path in sorted((folder / FOLDER).glob(f"{split}-*.parquet")):
-            for batch in pq.ParquetFile(path).iter_batches(4096):
-                for row in batch.to_pylist():
-                    yield split, row
+            for row in _rows(path, COLUMNS):
+                yield split, row
 
 
 def read_history(folder: Path | None) -> dict[str, tuple[str, str]]:
-    """Passage hash → (split, first version that had it); empty where there is no history."""
-    import pyarrow.parquet as pq
+    """Passage hash → (split, first version that had it); empty where there is no history.
 
+    Raises ReleaseError for a file that cannot be read.
+    """
     if folder is None or not (folder / HISTORY).is_file():
         return {}
-    rows = pq.read_table(folder / HISTORY).to_pylist()
+    rows = _rows(folder / HISTORY, _HISTORY_COLUMNS)
     return {row["passage"]: (row["split"], row["version"]) for row in rows}
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            if not set(columns) <= set(file.schema_arrow.names):
+                raise ReleaseError(f"{path}: not an index of this kind; {_REMEDY}")
+            for batch in file.iter_batches(4096, columns=list(columns)):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise ReleaseError(f"{path}: cannot be read; {_REMEDY}") from error
 
 
 def write_history(path: Path, history: Mapping[str, tuple[str, str]]) -> None:
@@ -94,6 +121,6 @@ def write_history(path: Path, history: Mapping[str, tuple[str, str]]) -> None:
         {"passage": passage, "split": split, "version": version}
         for passage, (split, version) in sorted(history.items())
     ]
-    schema = pa.schema([(name, pa.string()) for name in ("passage", "split", "version")])
+    schema = pa.schema([(name, pa.string()) for name in _HISTORY_COLUMNS])
     with atomic_file(path) as file:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from askqa_builder.release.stats import Statistics
+from askqa_builder.release.stats import Durations, Statistics
 from askqa_builder.schema import SPLITS
 from askqa_builder.store import atomic_file
 
@@ -47,10 +47,19 @@ def _durations(figure: Any, statistics: Statistics) -> None:
     left, right = figure.subplots(1, 2)
     for axes, seconds, title in (
         (left, statistics.turn_seconds, "Turns"),
-        (right, statistics.narration_seconds, "Narrations of a passage"),
+        (right, statistics.narration_seconds, "Narrations of passages"),
     ):
-        axes.hist(seconds, bins=min(40, max(5, math.isqrt(len(seconds)))), color=_ONE)
-        _dress(axes, f"{title} ({len(seconds):,})", "seconds", "count")
+        clips = sum(seconds.values())
+        edges = _edges(seconds, min(40, max(5, math.isqrt(clips))))
+        axes.hist(list(seconds), bins=edges, weights=list(seconds.values()), color=_ONE)
+        _dress(axes, f"{title} ({clips:,})", "seconds", "count")
+
+
+def _edges(seconds: Durations, bins: int) -> list[float]:
+    """Edges of some `bins` bins, each of which holds as many of the tenths that are counted."""
+    tenths = [round(value * 10) for value in seconds]
+    width = max(1, math.ceil((max(tenths) - min(tenths)) / bins))
+    return [tenth / 10 - 0.05 for tenth in range(min(tenths), max(tenths) + width + 1, width)]
 
 
 def _turns(figure: Any, statistics: Statistics) -> None:
@@ -70,8 +79,8 @@ def _kinds(figure: Any, statistics: Statistics) -> None:
         axes.barh(list(bars), widths, left=left, color=_COLOURS[split], label=split)
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.invert_yaxis()
-    axes.legend(frameon=False)
-    _dress(axes, "What is ambiguous", "dialogues", "")
+    axes.legend(frameon=False, fontsize=8)
+    _dress(axes, "Kinds of ambiguity", "dialogues", "")
 
 
 def _speakers(figure: Any, statistics: Statistics) -> None:
@@ -81,8 +90,10 @@ def _speakers(figure: Any, statistics: Statistics) -> None:
 
 
 def _bars(axes: Any, counts: Mapping[str, int], title: str) -> None:
-    top = dict(list(counts.items())[:12])
-    axes.barh(list(top), list(top.values()), color=_ONE)
+    top = list(counts.items())[:12]
+    # an engine's own words: a dollar sign would begin a formula
+    names = [(name or "unknown").replace("$", r"\$") for name, _ in top]
+    axes.barh(names, [count for _, count in top], color=_ONE)
     axes.invert_yaxis()
     _dress(axes, title, "speaking parts", "")
 

@@ -59,9 +59,9 @@ def llm_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
 
     columns = (
-        bars.BarColumn(bar_width=20),
+        bars.BarColumn(bar_width=10),
+        bars.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         bars.TextColumn("{task.fields[note]}"),
-        bars.TimeElapsedColumn(),
     )
     with bars.Progress(*columns, console=Console(file=sys.stderr)) as bar:
         task = bar.add_task("", total=None, note="asking")
@@ -73,6 +73,8 @@ def llm_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
                 note += f", ${progress.spent_usd:,.2f} spent"
                 if progress.budget_usd is not None:
                     note += f", ${progress.budget_usd - progress.spent_usd:,.2f} left"
+            if progress.waiting:
+                note += f"; batch {progress.waiting}"
             bar.update(task, completed=progress.accepted, total=progress.wanted, note=note)
 
         yield advance

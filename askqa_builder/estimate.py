@@ -2,7 +2,9 @@
 
 The preview's candidates are the first that the run itself will try, so that what they cost is not
 paid again. Its passages are resampled for the intervals (see `evaluate.bootstrap`): what is
-uncertain is above all how many candidates it takes until one is accepted.
+uncertain is above all how many candidates it takes until one is accepted. Where all twenty were,
+resampling would call that certain, so the interval is at least as wide as that of the accepted
+share alone (Wilson, 1927).
 """
 
 from __future__ import annotations
@@ -66,8 +68,11 @@ class Estimate(Record):
             ("tokens in", self.input_tokens, "{:,.0f}"),
             ("tokens out", self.output_tokens, "{:,.0f}"),
             ("dollars", self.usd, "{:,.2f}"),
-            ("minutes", _scaled(self.seconds, 1 / 60), "{:,.1f}"),
         ]
+        for unit, size_s in (("hours", 3600), ("minutes", 60), ("seconds", 1)):
+            if unit == "seconds" or (self.seconds.value or 0) >= 2 * size_s:
+                rows.append((unit, _scaled(self.seconds, 1 / size_s), "{:,.1f}"))
+                break
         lines = [
             f"{self.count:,} dialogues, by a preview of {self.preview_candidates} "
             f"({self.preview_accepted} accepted)"
@@ -149,6 +154,7 @@ def _scale(
     """Scale a preview to `count` dialogues."""
     import numpy as np
 
+    from askqa_builder.evaluate.bootstrap import Estimate as Resampled
     from askqa_builder.evaluate.bootstrap import Metric
     from askqa_builder.evaluate.bootstrap import estimate as resampled
 
@@ -177,7 +183,9 @@ def _scale(
     ) -> Floats:
         requests = total(tries, accepted, calls)
         tokens = total(tries, accepted, into) + total(tries, accepted, out)
-        waits = [requests * (latency_s or np.nan) / llm.concurrency]
+        # at least one after the other: plan, write, and two rounds of solvers
+        chain = np.full_like(requests, 4 if llm.verify else 2)
+        waits = [np.maximum(requests / llm.concurrency, chain) * (latency_s or np.nan)]
         if llm.requests_per_minute:
             waits.append(requests / llm.requests_per_minute * 60)
         if llm.tokens_per_minute:
@@ -195,7 +203,20 @@ def _scale(
         },
         [str(candidate.passage) for candidate in candidates],
     )
-    ranges = {name: Range(value=e.value, low=e.low, high=e.high) for name, e in found.items()}
+    rate_low, rate_high = _wilson(int(accepted.sum()), len(attempts))
+    expected = float(needed(column([len(attempts)]), accepted.sum(keepdims=True))[0])
+    at_best, at_worst = (
+        min(count / rate, most) / expected if rate else most / expected
+        for rate in (rate_high, rate_low)
+    )
+
+    def widened(found: Resampled) -> Range:
+        value, low, high = found.value, found.low, found.high
+        if value is not None and low is not None and high is not None:
+            low, high = min(low, value * at_best), max(high, value * at_worst)
+        return Range(value=value, low=low, high=high)
+
+    ranges = {name: widened(e) for name, e in found.items()}
     nothing = Range(value=None, low=None, high=None)
     usd = nothing
     if len(known) == len(costs):
@@ -203,7 +224,7 @@ def _scale(
             {"usd": Metric((tries, accepted, cost), total)},
             [str(candidate.passage) for candidate in candidates],
         )["usd"]
-        usd = _scaled(Range(value=paid.value, low=paid.low, high=paid.high), 1 - discount)
+        usd = _scaled(widened(paid), 1 - discount)
     if llm.batch:
         ranges["seconds"] = nothing
     return Estimate(
@@ -231,6 +252,16 @@ async def _latency_s(session: Session, attempts: Sequence[Attempt]) -> float | N
     mean_s = sum(s for s, _ in timed) / max(1, sum(replies for _, replies in timed))
     await session.endpoint.remember(_LATENCY, f"{mean_s:.4f}")
     return mean_s
+
+
+def _wilson(successes: int, tries: int) -> tuple[float, float]:
+    """The 95 % interval of a share: JASA 22 (1927), 209–212."""
+    z2 = 1.96**2
+    share = successes / tries
+    middle = share + z2 / (2 * tries)
+    spread = (z2 * (share * (1 - share) + z2 / (4 * tries)) / tries) ** 0.5
+    low, high = ((middle + sign * spread) / (1 + z2 / tries) for sign in (-1, 1))
+    return max(low, 0.0), min(high, 1.0)
 
 
 def _scaled(values: Range, factor: float) -> Range:

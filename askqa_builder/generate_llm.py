@@ -148,11 +148,16 @@ class _Run:
             candidates = self.quotas.next_round(self._orders, self._most - number)
             done = Counter[bool]()
 
+            def tell(done: Counter[bool] = done) -> None:
+                progress(self._progress(done))
+
             def use(index: int, attempt: Attempt, first: int = number) -> None:
                 spool.put(first + index, *attempt.where, attempt.item)
                 done[isinstance(attempt.item, Dialogue)] += 1  # noqa: B023  # used in this turn
-                progress(self._progress(done))  # noqa: B023
+                tell()
 
+            if self._session.batches is not None:
+                self._session.batches.on_news = tell
             await self._session.attempts(candidates, use)
             for index, candidate in enumerate(candidates, start=number):
                 if (kept := spool.get(index)) is None:
@@ -203,13 +208,14 @@ class _Run:
 
     def _progress(self, done: Counter[bool]) -> Progress:
         accepted, tried = self.quotas.total_accepted, sum(self.quotas.tried.values())
-        budget = self._session.endpoint.budget
+        budget, batches = self._session.endpoint.budget, self._session.batches
         return Progress(
             wanted=self._count,
             accepted=accepted + done[True],
             rejected=tried - accepted + done[False],
             spent_usd=budget.spent_usd if self._session.has_price else None,
             budget_usd=budget.limit_usd,
+            waiting=", ".join(batches.statuses.values()) if batches is not None else "",
         )
 
 

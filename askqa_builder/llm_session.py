@@ -18,7 +18,6 @@ from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.client import LanguageModel
 from askqa_builder.llm.endpoint import Endpoint, Limits
 from askqa_builder.llm.prices import Budget, load_prices
-from askqa_builder.llm.requests import Fetcher
 from askqa_builder.prompts import Prompts
 from askqa_builder.quota import Candidate
 from askqa_builder.schema import Dialogue, Draft, Passage, Reject
@@ -54,6 +53,8 @@ class Progress:
     spent_usd: float | None
     """By this build, in all its runs; None where the model has no price."""
     budget_usd: float | None
+    waiting: str = ""
+    """What it waits for, in words: batches under way."""
 
 
 class Session:
@@ -66,10 +67,12 @@ class Session:
         llm: LlmSettings,
         prompts: Prompts,
         endpoint: Endpoint,
-        fetcher: Fetcher,
+        batches: BatchEndpoint | None = None,
     ) -> None:
         assert llm.model is not None
         self.endpoint = endpoint
+        self.batches = batches
+        """Where requests go in batches."""
         self.shelf = Shelf(build, settings.seed)
         self.stopped: EndpointError | None = None
         """Why no more can be asked."""
@@ -77,7 +80,10 @@ class Session:
         self._corrections = {c.id: c for c in read_corrections(build)}
         writer, solver = (
             Asker(
-                LanguageModel(fetcher, name, max_tokens=llm.max_tokens, params=llm.params), prompts
+                LanguageModel(
+                    batches or endpoint, name, max_tokens=llm.max_tokens, params=llm.params
+                ),
+                prompts,
             )
             for name in (llm.model, llm.verify_model or llm.model)
         )
@@ -221,4 +227,4 @@ async def opened(
                 async with BatchEndpoint(endpoint) as batches:
                     yield Session(build, settings, llm, prompts, endpoint, batches)
             else:
-                yield Session(build, settings, llm, prompts, endpoint, endpoint)
+                yield Session(build, settings, llm, prompts, endpoint)

@@ -244,7 +244,7 @@ def test_a_reply_that_does_not_validate_goes_back_with_the_validators_words(
     roles = ["system", "user", "assistant", "user", "assistant", "user"]
     assert [message["role"] for message in talk] == roles
     assert talk[2]["content"] == json.dumps(cow)
-    assert "pets.0.kind: Input should be 'cat' or 'dog' (got 'cow')" in talk[3]["content"]
+    assert "pets.0.kind: Input should be 'cat' or 'dog'\n" in talk[3]["content"]
     assert "age: Input should be a valid integer" in talk[5]["content"]
     assert reply.attempts == len(set(reply.keys)) == 3
     assert reply.usage == Usage(150, 90)
@@ -351,7 +351,7 @@ def test_json_is_found_bare_or_in_a_fence(text: str) -> None:
         ('```json\n[{"name": "Ada", "age": 36}]\n```', "should be an object", True),
         ('{"age": 36}', "name: Field required", True),
         ('{"name": "Ada", "age": 36, "sex": "f"}', "sex: Extra inputs", True),
-        ('{"name": "Ada", "age": 36.5}', "age: .*got '36.5'", False),
+        ('{"name": "Ada", "age": 36.5}', "age: .*got 36.5", False),
         ('{"name": "Ada", "age": 200}', "nobody is that old", False),
         ('{"name": "Ada", "age": 3, "pets": [{"kind": "cat", "name": ""}]}', "pets.0.name", False),
         ('{"turns": [{"a": 1}, {"b"', "not JSON", True),

@@ -376,6 +376,9 @@ def test_an_estimate_tells_the_cost_and_its_preview_is_not_paid_again(
         assert told["preview_candidates"] == told["preview_accepted"] == 20
         assert told["preview_usd"] == pytest.approx(preview * 350e-6)
         assert told["seconds"]["value"] > 0
+        candidates = told["candidates"]
+        assert candidates["value"] == candidates["low"] == 60, "all of the preview were accepted"
+        assert 70 < candidates["high"] < 73, "but twenty prove no more than 84 of a hundred"
         llm = LlmSettings(model="m", base_url=server.base_url, prices=str(prices))
         settings = GenerateSettings(sources=(source,), writer="llm", count=60)
         again = estimate(Build(out), settings, llm)

@@ -157,7 +157,7 @@ def test_a_reply_of_the_wrong_shape_goes_back_with_the_validators_words(tmp_path
     with OpenAIServer(changed("AmbiguousDialogue", same_answers, times=1)) as server:
         write(server, tmp_path, TEXT, "event")
         complaint = server.calls[-1].text
-    assert "two readings have the same answer, 'the same'" in complaint
+    assert "two readings have the same answer" in complaint
     with (
         OpenAIServer(changed("AmbiguousDialogue", same_answers)) as server,
         pytest.raises(UnusableError) as raised,
@@ -270,6 +270,28 @@ def test_a_plan_that_gives_orders_does_not_steer_either(tmp_path: Path) -> None:
     with OpenAIServer(script) as server:
         dialogue = write(server, tmp_path, TEXT, "place").dialogue
     assert "HACKED" not in dialogue.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda reply: reply["readings"][0].update(quote=ORDER * 30),  # too long
+        lambda reply: reply["readings"][0].update({ORDER: 1}),
+        lambda reply: reply.update(readings=ORDER),
+        lambda reply: [reading.update(answers=[ORDER]) for reading in reply["readings"]],
+        lambda reply: reply["readings"][1].update(quote=ORDER),  # not in the passage: repair.md
+    ],
+)
+def test_what_is_sent_back_never_repeats_an_order_in_our_own_words(
+    tmp_path: Path, fault: Any
+) -> None:
+    script = changed("AmbiguousDialogue", fault, times=1)
+    with OpenAIServer(script, rejects=("json_schema",)) as server:
+        write(server, tmp_path, TEXT, "place")
+        talk = server.calls[-1].body["messages"]
+    ours = "\n".join(message["content"] for message in talk if message["role"] != "assistant")
+    assert ORDER not in re.sub(r"<(\w+) (\w+)>\n.*?\n</\1 \2>", "", ours, flags=re.DOTALL)
+    assert ORDER in json.dumps(talk), "it did come back to the model"
 
 
 # -- quotes ---------------------------------------------------------------------------------------

@@ -28,7 +28,11 @@ SourceOption = Annotated[
     ),
 ]
 CountOption = Annotated[
-    int | None, typer.Option(help="Stop at this many dialogues; all by default.")
+    int | None,
+    typer.Option(
+        help="Stop at this many dialogues; default: all that can be made. "
+        "A language model needs it."
+    ),
 ]
 ShareOption = Annotated[
     float | None, typer.Option(help="Share of ambiguous dialogues, 0 to 1; default 0.5.")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
@@ -76,7 +76,9 @@ class BatchEndpoint:
         self._open: dict[str, Submitted] = {}
         """Batches under way, by token."""
         self.statuses: dict[str, str] = {}
-        """The provider's name of each batch of this run to its last status, for progress."""
+        """The provider's name of each batch that is under way to how far it is, in words."""
+        self.on_news: Callable[[], None] = lambda: None
+        """Called when one of them may have changed."""
         self._api = BatchApi(endpoint.client, poll_s, endpoint.scrub)
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -245,7 +247,13 @@ class BatchEndpoint:
                 )
             )
         name = batch_id
-        state = await self._api.wait(name, lambda status: self.statuses.update({name: status}))
+
+        def tell(status: str) -> None:
+            self.statuses[name] = status
+            self.on_news()
+
+        state = await self._api.wait(name, tell)
+        del self.statuses[name]
         failures: dict[str, RequestError] = {}
         spent_usd = 0.0
 

@@ -78,10 +78,11 @@ class BatchApi:
         return await self._insist(create)
 
     async def wait(self, batch_id: str, tell: Callable[[str], None]) -> Batch:
-        """Poll until the batch has ended in any way; `tell` each status."""
+        """Poll until the batch has ended in any way; `tell` how far it is, in words."""
         while True:
             batch = await self._insist(lambda: self._client.batches.retrieve(batch_id))
-            tell(batch.status)
+            words, counts = batch.status.replace("_", " "), batch.request_counts
+            tell(f"{words} {counts.completed:,}/{counts.total:,}" if counts else words)
             if batch.status in ("completed", "failed", "expired", "cancelled"):
                 return batch
             await asyncio.sleep(self._poll_s)

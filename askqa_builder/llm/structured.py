@@ -139,11 +139,20 @@ def _find_object(text: str) -> str:
 
 
 def _problem(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "the reply"
+    """Say what is wrong and where, without repeating text: the model has it before its eyes, and
+    what it copied from elsewhere, such as an order in a passage, must not come back as our words.
+    """
+    where = ".".join(_plain(part) for part in problem["loc"]) or "the reply"
     given = problem.get("input")
-    if problem["type"] in ("missing", "json_invalid") or isinstance(given, dict | list):
+    if problem["type"] in ("missing", "json_invalid") or isinstance(given, str | dict | list):
         return f"- {where}: {problem['msg']}"
-    return f"- {where}: {problem['msg']} (got {str(given)[:80]!r})"
+    return f"- {where}: {problem['msg']} (got {json.dumps(given)})"
+
+
+def _plain(part: str | int) -> str:
+    """A place in the reply; a field that the model made up may be named like anything."""
+    name = str(part)
+    return name if isinstance(part, int) or (name.isidentifier() and len(name) < 40) else "a field"
 
 
 def _strict(node: JsonValue, where: str) -> JsonValue:

@@ -118,5 +118,5 @@ def _differ(answers: Iterable[str]) -> None:
     for answer in answers:
         folded = " ".join(answer.casefold().split())
         if folded in seen:
-            raise ValueError(f"two readings have the same answer, {answer!r}: nothing is ambiguous")
+            raise ValueError("two readings have the same answer: nothing is ambiguous")
         seen.add(folded)

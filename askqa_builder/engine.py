@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from askqa_builder.remote import open_build
 from askqa_builder.store import Build, Manifest, ShardOutput, digest
 
 
@@ -81,7 +82,14 @@ class Engine(Protocol):
 
 def run_shard(stage: Stage, location: Path | str, shard: int) -> ShardReport:
     """Make one shard unless it is current."""
-    build = Build(Path(location))
+    build = open_build(location)
+    try:
+        return _made(stage, build, shard)
+    finally:
+        build.drop_copies()
+
+
+def _made(stage: Stage, build: Build, shard: int) -> ShardReport:
     inputs = stage.inputs(build, shard)
     fingerprint = digest(stage.fingerprint(build, shard), dict(inputs))
     receipt = build.current(stage.name, shard, fingerprint)

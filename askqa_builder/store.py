@@ -40,6 +40,9 @@ _REMEDIES = {
 }
 
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+
+
 class FileDigest(Record):
     """Content of one file."""
 
@@ -194,6 +197,9 @@ class Build:
         """Where the build is, for another process or machine."""
         return str(self.root)
 
+    def drop_copies(self) -> None:
+        """Free what is held here of a build that is elsewhere."""
+
     # -- paths ---------------------------------------------------------------------------------
 
     def shard_path(self, stage: str, shard: int, suffix: str = ".jsonl") -> Path:
@@ -224,6 +230,9 @@ class Build:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
+                if error.errno in _NO_LOCKS:
+                    yield  # some network file systems: there the user sees to it
+                    return
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                     raise
                 file.seek(0)
@@ -262,22 +271,23 @@ class Build:
         receipt = self.receipt(stage, shard)
         if receipt is None or receipt.fingerprint != fingerprint:
             return None
-        return receipt if self._damage(receipt) is None else None
+        return receipt if self._damage(receipt, to_read=False) is None else None
 
-    def verified(self, stage: str, shard: int) -> Receipt:
-        """The receipt of a shard that is to be read.
+    def verified(self, stage: str, shard: int, *, to_read: bool = True) -> Receipt:
+        """The receipt of a shard that is to be read, or only (`to_read` False) to be there.
 
         Raises BuildError if the shard is missing or a file differs from the receipt.
         """
         receipt = self.receipt(stage, shard)
         if receipt is None:
             raise BuildError(f"{self.root}: shard {shard} of {stage}/ is missing; {_AGAIN[stage]}")
-        damaged = self._damage(receipt)
+        damaged = self._damage(receipt, to_read=to_read)
         if damaged is not None:
             raise BuildError(f"{self.root / damaged}: damaged or changed by hand; {_AGAIN[stage]}")
         return receipt
 
-    def _damage(self, receipt: Receipt) -> str | None:
+    def _damage(self, receipt: Receipt, *, to_read: bool) -> str | None:
+        """Name of a file that is not as the receipt says."""
         for name, expected in receipt.files.items():
             path = self.root / name
             if not path.is_file() or path.stat().st_size != expected.bytes:
@@ -290,7 +300,7 @@ class Build:
         """Raise BuildError if a shard was made from files that have changed since."""
         latest: dict[str, str] = {}
         for shard in range(self.complete(stage).shards):
-            for name, sha256 in self.verified(stage, shard).inputs.items():
+            for name, sha256 in self.verified(stage, shard, to_read=False).inputs.items():
                 if name not in latest:
                     latest.update(self._latest(Path(name).parent.name) or self.loose(name))
                 if latest.get(name) != sha256:
@@ -366,13 +376,8 @@ class Build:
         manifest."""
         for path in (self.root / stage).glob(f"*{_SCRATCH}"):
             path.unlink(missing_ok=True)
-        for path in (*(self.root / stage).iterdir(), *self.rejects_path(stage, 0).parent.glob("*")):
-            number = path.name.removeprefix(f"{stage}-").split(".")[0]
-            if (
-                number.isdecimal()
-                and int(number) >= shards
-                and (path.parent.name == stage or path.name.startswith(f"{stage}-"))
-            ):
+        for path in (*(self.root / stage).glob("*"), *self.rejects_path(stage, 0).parent.glob("*")):
+            if self.is_surplus(path, stage, shards):
                 path.unlink()
         manifest = Manifest(
             stage=stage, shards=shards, settings=dict(settings), counts=dict(sorted(counts.items()))
@@ -382,6 +387,12 @@ class Build:
         if not path.is_file() or path.read_text() != text:
             write_text(path, text)
         return manifest
+
+    def is_surplus(self, path: Path, stage: str, shards: int) -> bool:
+        """Whether a file belongs to a shard of the stage beyond the last one."""
+        number = path.name.removeprefix(f"{stage}-").split(".")[0]
+        ours = path.parent.name == stage or path.name.startswith(f"{stage}-")
+        return ours and number.isdecimal() and int(number) >= shards
 
 
 _SCRATCH = ".scratch"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-BuildArgument = Annotated[Path, typer.Argument(metavar="BUILD", help="The build folder.")]
+BuildArgument = Annotated[
+    str, typer.Argument(metavar="BUILD", help="The build folder, or its fsspec URL.")
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(

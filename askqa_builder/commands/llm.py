@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
 
 _PANEL = "With --writer llm (the key comes from OPENAI_API_KEY)"
 
-OutOption = Annotated[Path, typer.Option("--out", metavar="BUILD", help="The build folder.")]
+OutOption = Annotated[
+    str, typer.Option("--out", metavar="BUILD", help="The build folder, or its fsspec URL.")
+]
 SourceOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -210,10 +211,10 @@ def estimate(
     from askqa_builder import generate as stage
     from askqa_builder.config import load_settings, overlaid, save_settings
     from askqa_builder.console import llm_progress
-    from askqa_builder.store import Build
+    from askqa_builder.remote import open_build
 
-    build = Build(out)
-    settings = load_settings(out)
+    build = open_build(out)
+    settings = load_settings(build.root)
     settings = settings.model_copy(
         update={
             "generate": overlaid(
@@ -248,5 +249,5 @@ def estimate(
         stage.ingest(build, settings.generate, lambda count: None)
         with llm_progress(quiet or json) as progress:
             result = preview.estimate(build, settings.generate, settings.llm, progress)
-        save_settings(out, settings)  # once it has worked
+        save_settings(build.root, settings)  # once it has worked
     typer.echo(result.model_dump_json(indent=1) if json else result.text())

@@ -62,11 +62,11 @@ def generate(
     from askqa_builder.config import load_settings, overlaid, save_settings
     from askqa_builder.console import print_counts, shard_progress
     from askqa_builder.engines import open_engine
-    from askqa_builder.store import Build
+    from askqa_builder.remote import open_build
 
     runner = open_engine(engine, workers, gpus)
-    build = Build(out)
-    settings = load_settings(out)
+    build = open_build(out)
+    settings = load_settings(build.root)
     section = overlaid(
         settings.generate,
         sources=source,
@@ -119,7 +119,9 @@ def generate(
             elif not quiet:
                 print_counts("dialogues", manifest.counts)
                 llm.told_of_corrections(build, manifest)
-        save_settings(out, settings)  # once it has worked: a refused option is not remembered
+        save_settings(
+            build.root, settings
+        )  # once it has worked: a refused option is not remembered
     if stopped is not None:
         raise stopped  # what was made until then is written, and the settings with it
     if not quiet and not json:
@@ -168,11 +170,11 @@ def synthesize(
     from askqa_builder.config import load_settings, overlaid, save_settings
     from askqa_builder.console import print_counts, shard_progress
     from askqa_builder.engines import open_engine
-    from askqa_builder.store import Build
+    from askqa_builder.remote import open_build
 
     runner = open_engine(engine, workers, gpus)
-    folder = Build(build)
-    settings = load_settings(build)
+    folder = open_build(build)
+    settings = load_settings(folder.root)
     section = overlaid(
         settings.synthesize,
         narrator=narrator or voices,
@@ -206,7 +208,7 @@ def synthesize(
     with folder.locked():
         with shard_progress("speaking", quiet or json) as progress:
             manifest = stage.synthesize(folder, section, engine=runner, progress=progress)
-        save_settings(build, settings.model_copy(update={"synthesize": section}))
+        save_settings(folder.root, settings.model_copy(update={"synthesize": section}))
     if json:
         typer.echo(manifest.model_dump_json(indent=1))
     elif not quiet:
@@ -249,12 +251,12 @@ def release(
     from askqa_builder.engines import open_engine
     from askqa_builder.release import folder as stage
     from askqa_builder.release.fetch import release_folder
-    from askqa_builder.store import Build
+    from askqa_builder.remote import open_build
 
     runner = open_engine(engine, workers, gpus)
-    folder = Build(build)
+    folder = open_build(build)
     folder.complete("speech")
-    settings = load_settings(build)
+    settings = load_settings(folder.root)
     section = overlaid(settings.release, title=title, license=license, repo=repo, card=card)
     with folder.locked(), shard_progress("packaging", quiet or json) as progress:
         manifest = stage.release(
@@ -265,7 +267,7 @@ def release(
             engine=runner,
             progress=progress,
         )
-        save_settings(build, settings.model_copy(update={"release": section}))
+        save_settings(folder.root, settings.model_copy(update={"release": section}))
     if json:
         typer.echo(manifest.model_dump_json(indent=1))
     elif not quiet:
@@ -276,7 +278,7 @@ def release(
             f"version {manifest.version}: {sum(manifest.hours.values()):.2f} hours of conversation "
             f"({manifest.hours_spoken:.2f} hours of audio, each narration counted once)"
         )
-        typer.echo(f'load it: datasets.load_dataset("{build / "release"}")')
+        typer.echo(f'load it: datasets.load_dataset("{folder.root / "release"}")')
 
 
 def check(
@@ -305,8 +307,8 @@ def demo(
     workers: WorkersOption = None,
 ) -> None:
     """Run the whole pipeline on the bundled passages, offline, in about a minute."""
-    generate(out=out, source=["sample"], shard_size=10, workers=workers)
-    synthesize(out, workers=workers)
+    generate(out=str(out), source=["sample"], shard_size=10, workers=workers)
+    synthesize(str(out), workers=workers)
     shutil.rmtree(out / "release", ignore_errors=True)  # of an earlier demo: it has no history
-    release(out, version="1.0.0", title="ASK-QA demo", workers=workers)
+    release(str(out), version="1.0.0", title="ASK-QA demo", workers=workers)
     typer.echo(f"listen to it: {(out / 'release' / 'listen.html').resolve()}")

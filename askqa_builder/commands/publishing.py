@@ -35,9 +35,12 @@ def push(
     Log in before, with `hf auth login` or HF_TOKEN. What was published before stays as it is
     under its own tag. After a broken connection, run the same command again.
     """
+    from askqa_builder.release.fetch import release_folder
     from askqa_builder.release.publish import publish
+    from askqa_builder.remote import is_url
 
-    done = publish(build / "release", repo, private=private, onto=onto, quiet=quiet or json)
+    folder = release_folder(f"{build}/release") if is_url(build) else Path(build) / "release"
+    done = publish(folder, repo, private=private, onto=onto, quiet=quiet or json)
     if json:
         import json as encoder
         from dataclasses import asdict

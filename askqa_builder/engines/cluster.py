@@ -6,12 +6,13 @@ import os
 
 from askqa_builder import __version__
 from askqa_builder.errors import BuildError
+from askqa_builder.remote import is_url
 from askqa_builder.store import Build
 
 
 def shared_location(build: Build) -> str:
     """Where other machines find the build: its URL, or its folder on the shared file system."""
-    return build.location if "://" in build.location else os.path.abspath(build.location)
+    return build.location if is_url(build.location) else os.path.abspath(build.location)
 
 
 def check_version(version: str) -> None:

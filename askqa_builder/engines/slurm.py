@@ -33,6 +33,7 @@ from askqa_builder.engine import ShardReport, Stage
 from askqa_builder.engines.cluster import check_version, shared_location
 from askqa_builder.engines.local import Local
 from askqa_builder.errors import AskqaError, BuildError, SettingsError
+from askqa_builder.remote import open_build
 from askqa_builder.schema import Record
 from askqa_builder.store import Build, storage_errors, write_text
 
@@ -144,7 +145,7 @@ def work(folder: Path, task: int) -> None:
         )
         engine = Local(int(os.environ.get("SLURM_CPUS_PER_TASK", "1")))
         shards = range(task, job.shards, job.tasks)
-        for report in engine.reports(stage, Build(Path(job.location)), shards):
+        for report in engine.reports(stage, open_build(job.location), shards):
             with storage_errors(folder), (folder / f"{task:05d}.reports").open("a") as file:
                 file.write(json.dumps(asdict(report)) + "\n")
             if not (folder / "job.json").is_file():

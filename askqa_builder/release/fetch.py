@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from askqa_builder.errors import ReleaseError
+from askqa_builder.remote import is_url, local_copy
 
 _NEEDED = ("manifest.json", "CHANGELOG.md", "index/*")
 
 
 def release_folder(spec: str, *, splits: Sequence[str] = ()) -> Path:
-    """The folder of a release; for a Hub id NAME/SET[@REVISION], a copy.
+    """The folder of a release; for a Hub id NAME/SET[@REVISION] or an fsspec URL, a copy.
 
     The copy holds manifest, changelog and index, and the dialogues of the `splits` named.
 
     Raises ReleaseError if there is no such release.
     """
+    if is_url(spec):
+        return local_copy(spec)
     path = Path(spec)
     if path.is_dir():
         return path

@@ -281,7 +281,7 @@ class Clip(Record):
     duration_s: float = Field(gt=0)
     words: tuple[Word, ...] = ()
     """Empty where the engine does not know them."""
-    measures: dict[str, float | str] = {}
+    measures: dict[str, int | float | str] = {}
     """Measured on the clip: loudness, word error rate and the recogniser's name …"""
 
 

@@ -28,6 +28,20 @@ def askqa(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[
     return done
 
 
+def here(*arguments: str | Path) -> str:
+    """Run a command in this process, which has imported much; returns what it printed.
+
+    Raises what the command raises: `main`, which makes a line of it, is not run.
+    """
+    from typer.testing import CliRunner
+
+    from askqa_builder.cli import app
+
+    done = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
 def one_line(*arguments: str | Path) -> str:
     """Run a command that must fail with one clear line and no traceback; returns the line."""
     error = askqa(*arguments, code=1).stderr.strip()

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,12 +13,15 @@ from pathlib import Path
 
 import pytest
 import tiny_vits
+from forked import command, forked
 from openai_server import OpenAIServer
-from pipeline import askqa, command, one_line, tree
+from pipeline import here, tree
 from speech_server import VOICES, speak
 
+from askqa_builder.clips import ClipWriter
 from askqa_builder.config import CoquiSettings, SpeechSettings, SynthesizeSettings
 from askqa_builder.engine import ShardReport
+from askqa_builder.errors import AskqaError
 from askqa_builder.journal import Journal
 from askqa_builder.schema import Clip, SpokenDialogue
 from askqa_builder.store import Build, read_records
@@ -33,7 +35,7 @@ CLIPS = 10
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build with dialogues, all in one shard."""
     folder = tmp_path_factory.mktemp("engines") / "build"
-    askqa("generate", "--source", "sample", "--count", "4", "--out", folder)
+    here("generate", "--source", "sample", "--count", "4", "--out", folder)
     return folder
 
 
@@ -66,16 +68,53 @@ def made(build: Path) -> dict[str, str]:
     return {name: digest for name, digest in tree(build).items() if name.startswith(stages)}
 
 
-def killed_when(ready: Callable[[], bool], *arguments: str | Path) -> None:
-    """Start a command and kill it, workers and all, as soon as `ready`."""
-    process = subprocess.Popen(command(*arguments), start_new_session=True)
-    until = time.monotonic() + 200
-    while not ready():
-        assert process.poll() is None, "the command ended before it could be killed"
-        assert time.monotonic() < until, "the command never came so far"
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def killed(build: Path, settings: SynthesizeSettings) -> None:
+    """Speak in a process that is killed in the middle of the shard."""
+    process = forked(_speak_until_killed, build, settings)
+    process.join(240)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def _speak_until_killed(build: Path, settings: SynthesizeSettings) -> None:
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.MonkeyPatch.context() as patch:
+        stopping(patch, die)
+        speak_on(build, settings)
+
+
+def stopping(patch: pytest.MonkeyPatch, stop: Callable[[], None]) -> None:
+    """Have the stage stop before it keeps one more than CLIPS clips."""
+    put, write = Journal.put, ClipWriter.put
+
+    def put_some(self: Journal, clip: Clip, sound: bytes) -> None:
+        if len(self._places) == CLIPS:
+            stop()
+        put(self, clip, sound)
+
+    def write_some(self: ClipWriter, clip: Clip, flac: bytes) -> bool:
+        if len(self._keys) == CLIPS:
+            stop()
+        return write(self, clip, flac)
+
+    patch.setattr(Journal, "put", put_some)
+    patch.setattr(ClipWriter, "put", write_some)
+
+
+def interrupted(build: Path, settings: SynthesizeSettings) -> None:
+    """As `killed`, in this process, whose model is loaded: an error where the other one dies."""
+
+    class KilledError(Exception):
+        pass
+
+    def die() -> None:
+        raise KilledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        stopping(patch, die)
+        with pytest.raises(KilledError):
+            speak_on(build, settings)
 
 
 def speak_on(build: Path, settings: SynthesizeSettings) -> Counter[str]:
@@ -100,27 +139,16 @@ def scratch(build: Path) -> Path:
     return build / "speech" / "00000.scratch"
 
 
-def in_scratch(build: Path) -> int:
-    if not scratch(build).exists():
-        return 0
-    copy = build.parent / "scratch"
-    shutil.copy(scratch(build), copy)
-    with Journal(copy) as journal:
-        return len(journal.resumed)
-
-
 def test_coqui_killed_goes_on_where_it_was(written: Path, model: Path, tmp_path: Path) -> None:
     whole, broken = copied(written, tmp_path / "whole"), copied(written, tmp_path / "broken")
     spec = f"coqui:{model}"
     settings = SynthesizeSettings(narrator=spec, user=spec, assistant=spec)
     speak_on(whole, settings)
-    killed_when(lambda: in_scratch(broken) >= CLIPS, "synthesize", broken, "--voices", spec, "-q")
-    kept = in_scratch(broken)
-    assert CLIPS <= kept < clips_of(whole)
+    killed(broken, settings)
     with scratch(broken).open("ab") as torn:
         torn.write(b"\0\0\1\0\0\0\2\0a clip that was torn")
     work = speak_on(broken, settings)
-    assert work["clips_spoken"] == clips_of(whole) - kept, "nothing is spoken twice"
+    assert work["clips_spoken"] == clips_of(whole) - CLIPS > 0, "nothing is spoken twice"
     assert made(broken) == made(whole)
     for dialogue in spoken(whole):
         assert dialogue.user.engine == "coqui"
@@ -140,22 +168,9 @@ def test_batches_that_were_killed_give_the_same_bytes(
     )
     speak_on(whole, settings)
 
-    class KilledError(Exception):
-        pass
-
-    put, kept = Journal.put, CLIPS  # in the middle of a batch
-
-    def put_some(self: Journal, clip: Clip, sound: bytes) -> None:
-        if len(self._places) == kept:
-            raise KilledError
-        put(self, clip, sound)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Journal, "put", put_some)
-        with pytest.raises(KilledError):
-            speak_on(broken, settings)
+    interrupted(broken, settings)  # in the middle of a batch
     work = speak_on(broken, settings)
-    assert work["clips_spoken"] == clips_of(whole) - kept
+    assert work["clips_spoken"] == clips_of(whole) - CLIPS
     assert made(broken) == made(whole)
 
 
@@ -170,10 +185,16 @@ def test_an_endpoint_killed_is_not_paid_twice(
     speaking = ("--voices", "openai:tts-1", "--base-url", server.base_url, *voices, "-q")
     speaking += ("--concurrency", "4")
     before = server.paid
-    askqa("synthesize", whole, *speaking)
+    here("synthesize", whole, *speaking)
     needed = server.paid - before
     before = server.paid
-    killed_when(lambda: server.paid - before >= CLIPS, "synthesize", broken, *speaking)
+    process = command("synthesize", broken, *speaking)
+    while server.paid - before < CLIPS and process.is_alive():
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert server.paid - before < needed
     speak_on(broken, settings)
     assert needed <= server.paid - before <= needed + 4, "only what was in flight is paid again"
     assert made(broken) == made(whole)
@@ -200,8 +221,8 @@ def test_engines_mix_by_role_without_any_binary(
         narrator=f"coqui:{model}", assistant="openai:tts-1", openai=at(server)
     )
     monkeypatch.setenv("PATH", "")
-    askqa("synthesize", whole, *mixed)
-    killed_when(lambda: in_scratch(broken) >= CLIPS, "synthesize", broken, *mixed)
+    here("synthesize", whole, *mixed)
+    interrupted(broken, settings)
     speak_on(broken, settings)
     assert made(broken) == made(whole)
     for dialogue in spoken(whole):
@@ -217,9 +238,7 @@ def test_engines_mix_by_role_without_any_binary(
 def test_espeak_killed_gives_the_same_bytes(written: Path, tmp_path: Path) -> None:
     whole, broken = copied(written, tmp_path / "whole"), copied(written, tmp_path / "broken")
     speak_on(whole, SynthesizeSettings())
-    killed_when(
-        lambda: any((broken / "speech").glob(".00000.parquet.*")), "synthesize", broken, "-q"
-    )
+    killed(broken, SynthesizeSettings())
     speak_on(broken, SynthesizeSettings())
     assert made(broken) == made(whole)
 
@@ -252,4 +271,7 @@ def test_bad_options_are_one_line(
 ) -> None:
     build = copied(written, tmp_path / "build")
     given = [argument.format(model=model) for argument in arguments]
-    assert words in one_line("synthesize", build, "--workers", "1", *given)
+    with pytest.raises(AskqaError) as error:
+        here("synthesize", build, "--workers", "1", *given)
+    assert words in str(error.value)
+    assert len(str(error.value).splitlines()) == 1

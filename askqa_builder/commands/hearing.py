@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 _CONDITIONS = "Conditions (docs/perturbations.md)"
-_GATE = "Check by a recogniser (docs/asr.md)"
+_GATE = "Check by a recogniser (docs/voices.md)"
 
 PerturbOption = Annotated[
     list[str] | None,

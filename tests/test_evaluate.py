@@ -229,7 +229,7 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(release: Path, tmp_path: Pa
 
     class Killed(Recorder):
         def respond_many(self, conversations: Sequence[Conversation]) -> list[str | Exception]:
-            if len(self.batches) == 4:  # two batches of two rounds
+            if len(self.batches) == 5:  # two batches of two rounds, one of one
                 raise KeyboardInterrupt
             return super().respond_many(conversations)
 

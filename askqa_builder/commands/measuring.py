@@ -198,7 +198,7 @@ def compare(
             interval = _interval(change["low"], change["high"], signed=True)
             mark = "differs" if change["clear"] else ""
             typer.echo(
-                f"{label:42}{100 * change['difference']:+6.1f}  {interval:18}{mark}".rstrip()
+                f"{label:42}{100 * change['difference']:+6.1f}  {interval:20}{mark}".rstrip()
             )
 
 

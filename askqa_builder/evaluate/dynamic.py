@@ -6,8 +6,11 @@ an answer; after at most `rounds` clarifications the response counts as final.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from askqa_builder.errors import AskqaError, EvaluationError, RequestError
@@ -72,20 +75,64 @@ def converse_many(
 
     What a model, or a user, raises on one of them is returned in its place.
     """
-    states = [_State(conversation, fault) for conversation in conversations]
-    for step in range(rounds + 1):
-        open_states = [i for i, state in enumerate(states) if state.asks or step == 0]
-        if step and open_states:
-            replies = answer([(users[i], states[i].question) for i in open_states])
-            for i, reply in zip(open_states, replies, strict=True):
-                states[i].reply(users[i], reply)
-            open_states = [i for i in open_states if states[i].asks]
-        if not open_states:
-            break
-        said = responses(responder, [states[i].conversation for i in open_states])
-        for i, response in zip(open_states, said, strict=True):
-            states[i].take(response)
-    return [state.outcome() for state in states]
+    talks = Talks(
+        responder, conversations, users, rounds=rounds, answer=answer, fault=fault, voice=None
+    )
+    while talks.step():
+        pass
+    return talks.outcomes()
+
+
+class Talks:
+    """Several conversations side by side, a step at a time.
+
+    With a `voice`, replies are spoken by it while the model is busy with something else.
+    """
+
+    def __init__(
+        self,
+        responder: Responder,
+        conversations: Sequence[Conversation],
+        users: Sequence[SimulatedUser],
+        *,
+        rounds: int,
+        answer: Answer,
+        fault: Fault,
+        voice: Executor | None,
+    ) -> None:
+        self._responder = responder
+        self._states = [
+            _State(conversation, user, fault)
+            for conversation, user in zip(conversations, users, strict=True)
+        ]
+        self._rounds = rounds
+        self._answer = answer
+        self._voice = voice
+        self._open = list(self._states)
+        self.model_s = 0.0
+        """Time that the model has taken so far."""
+
+    def step(self) -> bool:
+        """Let the model respond to all conversations that are open; False when none is."""
+        for state in self._open:
+            state.hear()
+        talking = [state for state in self._open if not state.is_broken]
+        started = time.perf_counter()
+        said = responses(self._responder, [state.conversation for state in talking])
+        self.model_s += time.perf_counter() - started
+        for state, response in zip(talking, said, strict=True):
+            state.take(response)
+        self._open = [state for state in talking if state.asks] if self._rounds else []
+        self._rounds -= 1
+        if self._open:
+            replies = self._answer([(state.user, state.question) for state in self._open])
+            for state, reply in zip(self._open, replies, strict=True):
+                state.reply(reply, self._voice)
+        return bool(self._open)
+
+    def outcomes(self) -> list[Trajectory | Exception]:
+        """How each conversation went, or what was raised in it."""
+        return [state.outcome() for state in self._states]
 
 
 def responses(responder: Responder, conversations: Sequence[Conversation]) -> list[str | Exception]:
@@ -130,17 +177,24 @@ def _of_one(error: Exception) -> Exception:
 class _State:
     """One conversation on its way."""
 
-    def __init__(self, conversation: Conversation, fault: Fault) -> None:
+    def __init__(self, conversation: Conversation, user: SimulatedUser, fault: Fault) -> None:
         self.conversation = conversation
+        self.user = user
         self._find_fault = fault
         self._exchanges: list[Exchange] = []
         self._decisions: list[Decision] = []
         self._last: str | Exception = ""
         self._fault: str | None = None
+        self._coming: tuple[Reply, Callable[[], Utterance]] | None = None
+        """A reply, and how to wait for its sound."""
+
+    @property
+    def is_broken(self) -> bool:
+        return isinstance(self._last, Exception)
 
     @property
     def asks(self) -> bool:
-        return not isinstance(self._last, Exception) and self._decisions[-1:] == ["ask"]
+        return not self.is_broken and self._decisions[-1] == "ask"
 
     @property
     def question(self) -> str:
@@ -148,18 +202,30 @@ class _State:
         return self._last
 
     def take(self, response: str | Exception) -> None:
+        """Note what the model said."""
         self._last = response
         if isinstance(response, str):
             self._fault = self._find_fault(response)
             self._decisions.append("none" if self._fault else classify(response))
 
-    def reply(self, user: SimulatedUser, reply: Reply | Exception) -> None:
-        question = self.question
+    def reply(self, reply: Reply | Exception, voice: Executor | None) -> None:
+        """Let the user begin to reply."""
+        if isinstance(reply, Exception):
+            self._last = reply
+        elif voice is None:
+            self._coming = reply, partial(self.user.say, reply)
+        else:
+            self._coming = reply, voice.submit(self.user.say, reply).result
+
+    def hear(self) -> None:
+        """Wait for the reply, if there is one; one that cannot be spoken fails this item alone."""
+        if self._coming is None:
+            return
+        (reply, sound), question = self._coming, self.question
+        self._coming = None
         try:
-            if isinstance(reply, Exception):
-                raise reply
-            spoken = user.say(reply)
-        except Exception as error:  # a reply that cannot be had or spoken fails this item alone
+            spoken = sound()
+        except Exception as error:
             self._last = error
             return
         self._exchanges.append(Exchange(question, reply))

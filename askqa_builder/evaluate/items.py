@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +117,13 @@ def item_of(row: Row) -> Item:
 
 
 def _sound(clip: dict[str, Any]) -> Sound:
-    samples, rate = decode(clip["audio"]["bytes"])
-    return Sound(samples, rate)
+    return _decoded(clip["audio"]["bytes"])
+
+
+@lru_cache(maxsize=16)
+def _decoded(file: bytes) -> Sound:
+    """Dialogues on one passage follow each other, and share its narration."""
+    return Sound(*decode(file))
 
 
 def speaker_of(voice: dict[str, Any]) -> Speaker:

@@ -10,8 +10,9 @@ RESULTS/
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -22,7 +23,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate import faults
-from askqa_builder.evaluate.dynamic import Fault, Trajectory, converse_many
+from askqa_builder.evaluate.dynamic import Fault, Talks, Trajectory
 from askqa_builder.evaluate.items import Item
 from askqa_builder.evaluate.responders import Responder
 from askqa_builder.evaluate.simulate import Answer, SimulatedUser, by_rules
@@ -55,7 +56,7 @@ class Prediction(Record):
     scores: dict[str, float] = Field(default_factory=dict)
     """What the last response is worth by itself, such as exact_match, f1 and goal."""
     seconds: float = 0.0
-    """Time that the model and the simulated user took for it; an even share of its batch."""
+    """Time that the model took for it; an even share of its batch's."""
 
     @property
     def first(self) -> str:
@@ -125,11 +126,16 @@ def predict(
     done = {p.id: p for p in _unfinished(folder / PARTIAL) if not p.crashed}
     order: list[str] = []
     try:
-        with storage_errors(folder), (folder / PARTIAL).open("ab") as log:
-            for batch in _batches(items, batch_size):
-                order += [item.id for item in batch]
-                missing = [item for item in batch if item.id not in done]
-                for prediction in _predict_batch(responder, missing, settings.rounds, manners):
+        with (
+            storage_errors(folder),
+            (folder / PARTIAL).open("ab") as log,
+            _thread("reader") as reader,
+            _thread("voice") as voice,
+        ):
+            talk = partial(_Batch, responder, settings.rounds, manners, voice)
+            for batch in _side_by_side(_ahead(_batches(items, batch_size), reader), done, talk):
+                order += [item.id for item in batch.items]
+                for prediction in batch.predictions():
                     done[prediction.id] = prediction
                     log.write(prediction.model_dump_json().encode() + b"\n")
                     log.flush()
@@ -149,25 +155,79 @@ def predict(
     return predictions
 
 
-def _predict_batch(
-    responder: Responder, items: Sequence[Item], rounds: int, manners: Manners
-) -> Iterator[Prediction]:
-    if not items:
-        return
-    start = time.perf_counter()
-    users = [_user(item, manners.speak) for item in items]
-    outcomes = converse_many(
-        responder,
-        [item.conversation for item in items],
-        users,
-        rounds=rounds,
-        answer=manners.answer,
-        fault=manners.fault,
-    )
-    seconds = round((time.perf_counter() - start) / len(items), 4)
-    for item, outcome in zip(items, outcomes, strict=True):
-        prediction = _prediction(item, outcome, seconds)
-        yield prediction.model_copy(update={"scores": manners.score(item, prediction)})
+class _Batch:
+    """Items that the model is asked about together, those that are done left out."""
+
+    def __init__(
+        self,
+        responder: Responder,
+        rounds: int,
+        manners: Manners,
+        voice: Executor,
+        items: Sequence[Item],
+        done: Container[str],
+    ) -> None:
+        self.items = items
+        self._missing = [item for item in items if item.id not in done]
+        self._score = manners.score
+        self._talks = Talks(
+            responder,
+            [item.conversation for item in self._missing],
+            [_user(item, manners.speak) for item in self._missing],
+            rounds=rounds,
+            answer=manners.answer,
+            fault=manners.fault,
+            voice=voice,
+        )
+
+    def step(self) -> bool:
+        """Let the model respond once; False when there is no more to respond to."""
+        return bool(self._missing) and self._talks.step()
+
+    def predictions(self) -> Iterator[Prediction]:
+        """What became of each item that was not done."""
+        if not self._missing:
+            return
+        seconds = round(self._talks.model_s / len(self._missing), 4)
+        for item, outcome in zip(self._missing, self._talks.outcomes(), strict=True):
+            prediction = _prediction(item, outcome, seconds)
+            yield prediction.model_copy(update={"scores": self._score(item, prediction)})
+
+
+def _side_by_side(
+    batches: Iterable[list[Item]],
+    done: Container[str],
+    talk: Callable[[Sequence[Item], Container[str]], _Batch],
+) -> Iterator[_Batch]:
+    """Each batch, finished. The model responds to the next one while replies are being spoken."""
+    waiting: _Batch | None = None
+    for items in batches:
+        batch = talk(items, done)
+        goes_on = batch.step()
+        if waiting is not None:
+            yield _finished(waiting)
+        waiting = batch
+        if not goes_on:
+            yield batch
+            waiting = None
+    if waiting is not None:
+        yield _finished(waiting)
+
+
+def _finished(batch: _Batch) -> _Batch:
+    while batch.step():
+        pass
+    return batch
+
+
+@contextmanager
+def _thread(name: str) -> Iterator[Executor]:
+    """A thread for work beside the model's; what it has not begun is dropped at the end."""
+    executor = ThreadPoolExecutor(1, name)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _user(item: Item, speak: UserSpeak | None) -> SimulatedUser:
@@ -229,6 +289,14 @@ def _unfinished(path: Path) -> Iterator[Prediction]:
         path.write_bytes(whole + b"\n" if whole else b"")
         for line in whole.splitlines():
             yield Prediction.model_validate_json(line)
+
+
+def _ahead(batches: Iterator[list[Item]], reader: Executor) -> Iterator[list[Item]]:
+    """The same, each read and decoded while the one before is in use."""
+    coming = reader.submit(next, batches, None)
+    while (batch := coming.result()) is not None:
+        coming = reader.submit(next, batches, None)
+        yield batch
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -64,6 +64,19 @@ BENCHMARK = {
     "failures": "items that failed",
 }
 """The same of a benchmark's scores."""
+JUDGED = {
+    "judged_correct": "answers that are correct",
+    "judged_question_settles": "questions that settle what is meant",
+    "decision_agrees_with_rules": "ask or answer: verdicts that are the rules'",
+}
+QUANTITIES = {
+    "snr_db": "SNR in dB",
+    "pitch_semitones": "pitch in semitones",
+    "rt60_s": "RT60 in s",
+    "direct_to_reverberant_db": "direct to reverberant in dB",
+    "outside_band_db": "outside the band in dB",
+}
+"""What is measured under a condition (docs/perturbations.md)."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,9 @@ def write_report(
         "report.html",
         run=content,
         groups=GROUPS,
+        labels={name: label for group in GROUPS.values() for name, label in group.items()},
+        judged=JUDGED,
+        quantities=QUANTITIES,
         seconds=[p.seconds for p in predictions],
         worst=list(_worst(asked, predictions, release, replies, worst)),
     )

@@ -466,7 +466,7 @@ def test_a_batch_run_makes_the_same_dialogues_for_half_the_price(
 
 
 FAULTS: dict[str, Callable[[Call], Act]] = {
-    "429 with Retry-After": lambda call: fail(429, retry_after="0"),
+    "429 with Retry-After": lambda call: fail(429, retry_after="0.05"),
     "500": lambda call: fail(500),
     "503": lambda call: fail(503, retry_after="0"),
     "hang": lambda call: hang(),
@@ -582,7 +582,7 @@ def test_what_a_reviewer_refuses_is_refilled_and_what_is_corrected_stays(
 
 def test_the_commands_of_the_pipeline_take_it_from_there(source: str, tmp_path: Path) -> None:
     with OpenAIServer(good_model) as server:
-        make(server, tmp_path / "build", source, 7, verify=0)
-    assert "7" in askqa("check", tmp_path / "build").stdout
+        make(server, tmp_path / "build", source, 2, verify=0)
+    assert "2" in askqa("check", tmp_path / "build").stdout
     askqa("synthesize", tmp_path / "build", "--quiet", "--workers", "1")
     askqa("release", tmp_path / "build", "--version", "0.1.0", "--quiet", "--workers", "1")

@@ -57,7 +57,10 @@ def generate(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write dialogues about passages, and check them."""
+    """Write dialogues about passages, and check them.
+
+    With a language model: `--writer llm --source text:DIR --model NAME --count 1000`.
+    """
     from askqa_builder import generate as stage
     from askqa_builder.config import load_settings, overlaid, save_settings
     from askqa_builder.console import print_counts, shard_progress

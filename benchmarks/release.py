@@ -1,10 +1,13 @@
 """Packaging: MB/s against a plain copy of the same bytes, peak memory by size, first streamed row.
 
-    python benchmarks/release.py [--passages 500 2000 8000] [--workers 2]
+    python benchmarks/release.py [--passages 400 1300 4300] [--workers 2]
+    python benchmarks/release.py --builds FOLDER …      # measure builds that are there
 
 For each size: dialogues of the closed world are spoken (not timed), released (timed from a cold
 start of the command, peak memory of any one process), and the release folder is copied file by
 file with fsync (timed). Then the first row of the default config is streamed from a fresh process.
+The speech of 4,300 passages is 2 GB; it takes minutes to make. --builds makes release/ and parts/
+of its folders again.
 """
 
 from __future__ import annotations
@@ -71,32 +74,51 @@ def copied(source: Path, target: Path) -> float:
     return time.perf_counter() - start
 
 
+def measured(build: Path, workers: int) -> tuple[float, float]:
+    """Release a build, tell how fast it went; returns GB of its speech and peak MB of memory."""
+    for made in ("parts", "release"):
+        shutil.rmtree(build / made, ignore_errors=True)
+    wall, peak = askqa(*("release", build, "--version", "1.0.0", "-q", "--workers", str(workers)))
+    release = build / "release"
+    megabytes = size_mb(release)
+    with tempfile.TemporaryDirectory(dir=build.parent) as target:
+        copy = copied(release, Path(target))
+    rows = [
+        float(subprocess.check_output([sys.executable, "-c", FIRST_ROW, str(release)]))
+        for _ in range(3)
+    ]
+    print(
+        f"{size_mb(build / 'speech'):6,.0f} MB {megabytes:6,.0f} MB {megabytes / wall:5.0f} MB/s "
+        f"{megabytes / copy:6.0f} MB/s {copy / wall:8.2f} {peak:10.0f} MB "
+        f"{statistics.median(rows) * 1000:12.0f} ms",
+        flush=True,
+    )
+    return size_mb(build / "speech") / 1024, peak
+
+
+def size_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--passages", type=int, nargs="+", default=[500, 2000, 8000])
+    parser.add_argument("--passages", type=int, nargs="+", default=[400, 1300, 4300])
+    parser.add_argument("--builds", type=Path, nargs="+")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    print("passages  released  release        copy     share   peak memory  first streamed row")
-    for passages in options.passages:
+    print("   speech  released  release       copy     share   peak memory  first streamed row")
+    found = []
+    for build in options.builds or ():
+        found.append(measured(build, options.workers))
+    for passages in () if options.builds else options.passages:
         with tempfile.TemporaryDirectory() as folder:
             build = Path(folder) / "build"
             askqa("generate", "--source", f"world:{passages}", "--out", build, "-q")
             askqa("synthesize", build, "-q")
-            wall, peak = askqa(
-                *("release", build, "--version", "1.0.0", "-q", "--workers", str(options.workers))
-            )
-            release = build / "release"
-            megabytes = sum(p.stat().st_size for p in release.rglob("*") if p.is_file()) / 2**20
-            copy = copied(release, Path(folder) / "copy")
-            rows = [
-                float(subprocess.check_output([sys.executable, "-c", FIRST_ROW, str(release)]))
-                for _ in range(3)
-            ]
-            print(
-                f"{passages:8,} {megabytes:6,.0f} MB {megabytes / wall:5.0f} MB/s "
-                f"{megabytes / copy:6.0f} MB/s {copy / wall:8.2f} {peak:10.0f} MB "
-                f"{statistics.median(rows) * 1000:12.0f} ms"
-            )
+            found.append(measured(build, options.workers))
+    if len(found) > 1:
+        slope = statistics.linear_regression(*zip(*found, strict=True)).slope
+        print(f"peak memory grows by {slope:.0f} MB with each GB of speech")
 
 
 if __name__ == "__main__":

@@ -111,9 +111,13 @@ def export(
         ),
     ],
     out: Annotated[Path, typer.Option(help="A folder that does not exist yet.")],
+    quiet: QuietOption = False,
 ) -> None:
     """Write a release in the form that another toolkit reads."""
+    from askqa_builder.console import item_progress
     from askqa_builder.release.exports import export as write
 
-    write(release, to, out)
-    typer.echo(str(out))
+    with item_progress("dialogues", quiet) as progress:
+        done = write(release, to, out, progress=progress)
+    typer.echo(f"{done.folder}: {done.dialogues:,} dialogues, {done.clips:,} sound files")
+    typer.echo(f"how to read it: {out / 'ABOUT.txt'}")

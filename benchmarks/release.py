@@ -35,9 +35,10 @@ print(time.perf_counter() - start)
 """
 
 
-def askqa(*arguments: str | Path) -> tuple[float, float]:
-    """Run a command; returns seconds of wall time and the peak MB of its largest process."""
-    start = time.perf_counter()
+def askqa(*arguments: str | Path) -> tuple[float, float, float]:
+    """Run a command; returns seconds of wall time and of CPU, and the peak MB of its largest
+    process."""
+    start, before = time.perf_counter(), os.times()
     process = subprocess.Popen([sys.executable, "-m", "askqa_builder", *map(str, arguments)])
     peak = 0.0
 
@@ -58,7 +59,9 @@ def askqa(*arguments: str | Path) -> tuple[float, float]:
         raise SystemExit(f"askqa-build {arguments[0]} failed")
     seconds = time.perf_counter() - start
     watcher.join()
-    return seconds, peak
+    after = os.times()
+    cpu = sum(after[2:4]) - sum(before[2:4])  # of children, and theirs
+    return seconds, cpu, peak
 
 
 def copied(source: Path, target: Path) -> float:
@@ -78,7 +81,9 @@ def measured(build: Path, workers: int) -> tuple[float, float]:
     """Release a build, tell how fast it went; returns GB of its speech and peak MB of memory."""
     for made in ("parts", "release"):
         shutil.rmtree(build / made, ignore_errors=True)
-    wall, peak = askqa(*("release", build, "--version", "1.0.0", "-q", "--workers", str(workers)))
+    wall, cpu, peak = askqa(
+        *("release", build, "--version", "1.0.0", "-q", "--workers", str(workers))
+    )
     release = build / "release"
     megabytes = size_mb(release)
     with tempfile.TemporaryDirectory(dir=build.parent) as target:
@@ -89,7 +94,7 @@ def measured(build: Path, workers: int) -> tuple[float, float]:
     ]
     print(
         f"{size_mb(build / 'speech'):6,.0f} MB {megabytes:6,.0f} MB {megabytes / wall:5.0f} MB/s "
-        f"{megabytes / copy:6.0f} MB/s {copy / wall:8.2f} {peak:10.0f} MB "
+        f"{cpu:6.0f} s {megabytes / copy:6.0f} MB/s {copy / wall:8.2f} {peak:10.0f} MB "
         f"{statistics.median(rows) * 1000:12.0f} ms",
         flush=True,
     )
@@ -106,7 +111,7 @@ def main() -> None:
     parser.add_argument("--builds", type=Path, nargs="+")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    print("   speech  released  release       copy     share   peak memory  first streamed row")
+    print("   speech  released  release      CPU       copy     share   peak memory  first row")
     found = []
     for build in options.builds or ():
         found.append(measured(build, options.workers))

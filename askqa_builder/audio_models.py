@@ -70,8 +70,31 @@ def load(
             f"model {model!r}: {len(missing)} weights are not in its files, such as "
             f"{missing[0]!r}; it would respond at random"
         )
+    _check_match(model, processor, loaded)
     # the Omni models' speaking half is not needed, and takes settings of its own
     return processor, getattr(loaded, "thinker", loaded)
+
+
+def _check_match(name: str, processor: Any, model: Any) -> None:
+    """Raise ModelError where processor and weights are of different models."""
+    config = model.config
+    words: int | None = getattr(config.get_text_config(), "vocab_size", None)
+    bins: int | None = getattr(getattr(config, "audio_config", None), "num_mel_bins", None)
+    own_bins: int | None = getattr(listener(processor), "feature_size", None)
+    token: int | None = getattr(config, "audio_token_id", None)
+    own_token: int | None = getattr(processor, "audio_token_id", None)
+    if words is not None and len(processor.tokenizer) > words:
+        differ = f"the tokenizer has {len(processor.tokenizer)} tokens, the model {words}"
+    elif None not in (bins, own_bins) and bins != own_bins:
+        differ = f"it makes {own_bins} mel bins, the model takes {bins}"
+    elif None not in (token, own_token) and token != own_token:
+        differ = f"sound is token {own_token}, for the model {token}"
+    else:
+        return
+    raise ModelError(
+        f"{name}: {type(processor).__name__} does not match {type(model).__name__}: {differ}; "
+        "save the processor that belongs to the model beside it"
+    )
 
 
 def need_extra(feature: str) -> None:

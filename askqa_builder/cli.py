@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import typer
 
-from askqa_builder.commands import llm, making, measuring, publishing, voices, working
+from askqa_builder.commands import learning, llm, making, measuring, publishing, voices, working
 from askqa_builder.errors import AskqaError
 
 app = typer.Typer(
@@ -43,6 +43,16 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         "Publish and use it",
         publishing.export,
         "askqa-build export build/release --to nemo --out nemo",
+    ),
+    (
+        "Learn from it",
+        learning.examples,
+        "askqa-build examples build/release --tasks main,listening --head 20",
+    ),
+    (
+        "Learn from it",
+        learning.train,
+        "askqa-build train build/release --base tiny --out model",
     ),
     (
         "Learn from it",

@@ -1,0 +1,48 @@
+"""Scores of a trained model, by the evaluator, and on the auxiliary tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from askqa_builder.evaluate.evaluation import SCORES, evaluate
+from askqa_builder.evaluate.responders.local import LocalModel
+from askqa_builder.learn.card import read_scores, write_card
+from askqa_builder.learn.settings import Trained, TrainRun
+
+FOLDER = "scores"
+
+
+def score_model(
+    release: Path,
+    model: Path,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    batch_size: int = 16,
+    max_new_tokens: int = 64,
+    resamples: int = 1000,
+) -> dict[str, Any]:
+    """Evaluate a model folder on a split, and put the scores into its card.
+
+    Results are in MODEL/scores; a killed evaluation goes on, a finished one is only read. Raises
+    EvaluationError as `evaluate`.
+    """
+    from askqa_builder.learn.train import DONE, RUN
+
+    out = model / FOLDER
+    content = read_scores(out / SCORES)
+    if content is None or content["split"] != split:
+        content = evaluate(
+            release,
+            LocalModel(str(model), max_new_tokens=max_new_tokens),
+            out,
+            split=split,
+            limit=limit,
+            batch_size=batch_size,
+            resamples=resamples,
+        )
+    run = TrainRun.model_validate_json((model / RUN).read_bytes())
+    trained = Trained.model_validate_json((model / DONE).read_bytes())
+    write_card(model, run, trained, content)
+    return content

@@ -74,15 +74,16 @@ def _card(run: TrainRun, trained: Trained, scores: Mapping[str, Any] | None) -> 
 def _scores(scores: Mapping[str, Any] | None) -> list[str]:
     if scores is None:
         return ["## Scores", "Not evaluated yet: `askqa-build evaluate DATA --model hf:FOLDER`."]
-    from askqa_builder.evaluate.report import HEADLINES
+    from askqa_builder.evaluate.report import GROUPS
 
     shown = []
-    for name in HEADLINES:
+    named = {name: title for group in GROUPS.values() for name, title in group.items()}
+    for name, words in named.items():
         estimate = scores["scores"].get(name)
         if estimate and estimate["value"] is not None:
             low, high = estimate["low"], estimate["high"]
             interval = "" if low is None else f"{low:.3f}–{high:.3f}"
-            shown.append((name.replace("_", " "), f"{estimate['value']:.3f}", interval))
+            shown.append((words, f"{estimate['value']:.3f}", interval))
     title = f"## Scores on {scores['data']}, {scores['split']}: {scores['items']:,} dialogues"
     return [title, _table(("score", "value", "95 % interval"), shown)]
 

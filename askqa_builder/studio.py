@@ -68,6 +68,8 @@ class Studio:
     ) -> None:
         self._engines, self._conditions = engines, conditions or Conditions()
         self._gate = gate
+        # asked once: looking a protocol up for every clip is 1 % of the time
+        self._slow = {id(e): e for e in engines.values() if isinstance(e, ManyVoices)}
         self._casting = Casting({role: e.voices() for role, e in engines.items()}, seed)
         self._clips, self._earlier, self._journal = clips, earlier, journal
         self._faults: dict[str, ClipFault] = {}
@@ -83,7 +85,7 @@ class Studio:
         """
         passages = list(passages)
         wanted: dict[int, dict[str, _Part]] = {}
-        engines = {id(e): e for e in self._engines.values() if isinstance(e, ManyVoices)}
+        engines = self._slow
         for dialogues in passages:
             for role, part in self._parts(dialogues) if engines else ():
                 if id(self._engines[role]) not in engines:
@@ -221,7 +223,7 @@ class Studio:
             raise self._faults[key]
         clip, flac = make_clip(self._engines[role], text, speaker)
         self.work["clips_spoken"] += 1
-        if isinstance(self._engines[role], ManyVoices):
+        if id(self._engines[role]) in self._slow:
             self._journal.put(clip, flac)
         return clip, flac
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from askqa_builder.spoken.context import Edit
 
@@ -22,6 +23,7 @@ class Unit:
     """What is read, single-spaced; "" if nothing is (a lone dash, a note in brackets)."""
 
 
+@lru_cache(maxsize=64)  # a clip's key, its script and its check ask for the same in a row
 def units(text: str) -> tuple[Unit, ...]:
     """Cut `text` into units. Every spoken token has a letter (no token is punctuation alone)."""
     # a tenth of a second of patterns to compile: not for `askqa-build --help`

@@ -91,15 +91,20 @@ def test_plain_load_dataset_opens_every_config(
     rows = json.loads((build / "release/manifest.json").read_text())["rows"][config]
     assert set(loaded) == set(rows)
     for split, count in rows.items():
-        first = next(iter(loaded[split]))
-        assert set(first) == set(FEATURES[config])
-        if not streaming:
-            assert len(loaded[split]) == count
+        if streaming:  # decoding is another test's matter: it needs torchcodec
+            assert set(next(iter(loaded[split].decode(False)))) == set(FEATURES[config])
+        else:
+            assert set(loaded[split].column_names) == set(FEATURES[config])
+            assert len(loaded[split].with_format("arrow")[:]) == count
 
 
 def test_audio_decodes_alike_with_and_without_torchcodec(build: Path, tmp_path: Path) -> None:
     import datasets
 
+    try:
+        import torchcodec  # noqa: F401
+    except (ImportError, OSError, RuntimeError):
+        pytest.skip("torchcodec does not load here: it needs FFmpeg's libraries")
     theirs = datasets.load_dataset(str(build / "release"), cache_dir=str(tmp_path))["train"][0]
     ours = load_release(build / "release")["train"][0]
     assert [t["text"] for t in ours["turns"]] == [t["text"] for t in theirs["turns"]]

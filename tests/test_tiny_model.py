@@ -227,3 +227,18 @@ def test_sound_at_another_rate_and_parts_that_are_not_known_are_refused(
         tensors(processor, [[{"role": "user", "content": [{"type": "image"}]}]])
     with pytest.raises(ValueError, match="role 'tool'"):
         tensors(processor, [[{"role": "tool", "content": "x"}]])
+
+
+def test_the_collator_finds_its_prompt_whole_and_its_target(loaded: tuple[Any, Any]) -> None:
+    from askqa_builder.learn.collate import Collator, target_texts
+    from askqa_builder.learn.examples import Example
+
+    processor, model = loaded
+    parts = (f"{INSTRUCTION}\n\nThe passage:\n", chirp(0, 2.0), chirp(1))
+    messages = chat(*parts, target="at ten")
+    example = Example("e", "d", "p", "main", "respond", messages, ("it opens", "seven"))
+    batch = Collator("tiny", processor, transcripts=True)([example])
+    assert target_texts(processor, batch) == ["at ten<|end|>"]
+    assert batch["transcript_labels"].shape[0] == 2
+    del batch["example_ids"]
+    assert torch.isfinite(model(**batch).loss)

@@ -190,9 +190,12 @@ class Collator:
                 f"{places if whole else runs} places for them"
             )
         if text is not None:
-            last = self._tokens(text[-200:], special=True)[-_TAIL:]
-            first = self._tokens(text[:200], special=True)[:_TAIL]
-            if row[-_TAIL:] != last or not _starts(row, first):
+            # the whole text: a part of it may have other tokens at its cut
+            tokens = self._tokens(text, special=True)
+            once = [
+                t for t, last in zip(row, [None, *row], strict=False) if (t, last) != (token, token)
+            ]
+            if once[-_TAIL:] != tokens[-_TAIL:] or not _starts(once, tokens[:_TAIL]):
                 raise TrainingError(
                     f"example {example.id!r}: the processor of {self._name} cut the prompt to "
                     f"{len(row)} tokens; its tokenizer must not truncate"

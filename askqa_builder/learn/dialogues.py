@@ -33,6 +33,8 @@ _COLUMNS = (
     *(f"narration.list.element.{name}" for name in _CLIP),
     *(f"turns.list.element.{name}" for name in ("role", "act", *_CLIP)),
 )
+_KEPT_BYTES = 256 * 2**20
+"""Decoded sound that is kept: on a CPU, decoding costs as much as a small model's step."""
 _SOUND = tuple(f"{part}.list.element.audio.bytes" for part in ("narration", "turns"))
 
 
@@ -126,6 +128,8 @@ class Dialogues(Sequence[SpokenDialogue]):
                 "larger one"
             )
         self._table: Any = None
+        self._kept: dict[tuple[str, Clip], npt.NDArray[np.float32]] = {}
+        self._free = _KEPT_BYTES
 
     def __len__(self) -> int:
         return len(self._dialogues)
@@ -135,13 +139,32 @@ class Dialogues(Sequence[SpokenDialogue]):
 
     def sounds(self, index: int, clips: Sequence[Clip]) -> list[npt.NDArray[np.float32]]:
         """Clips of one dialogue, decoded: mono, 16 kHz, float32, each of shape (n,)."""
+        dialogue = self._dialogues[index]
+        # all dialogues on a passage have one narration
+        keys = [
+            (dialogue.passage_id if clip.part == "narration" else dialogue.id, clip)
+            for clip in clips
+        ]
+        if any(key not in self._kept for key in keys):
+            return self._read(index, keys)
+        return [self._kept[key] for key in keys]
+
+    def _read(self, index: int, keys: list[tuple[str, Clip]]) -> list[npt.NDArray[np.float32]]:
+        """Decode clips of a dialogue, and keep them while there is room."""
         if self._table is None:
             self._table = _memory_mapped(self._files)
         row = self._table.fast_slice(self._rows[index], 1)
         found = []
-        for clip in clips:
-            audio = row[clip.part][0][clip.index]["audio"]["bytes"].as_py()
-            samples, _ = decode(audio)  # the release format has one rate
+        for key in keys:
+            clip = key[1]
+            samples = self._kept.get(key)
+            if samples is None:
+                audio = row[clip.part][0][clip.index]["audio"]["bytes"].as_py()
+                samples, _ = decode(audio)  # the release format has one rate
+                if samples.nbytes <= self._free:
+                    samples.flags.writeable = False
+                    self._kept[key] = samples
+                    self._free -= samples.nbytes
             found.append(samples)
         return found
 

@@ -12,7 +12,7 @@ class TinyConfig(PreTrainedConfig):
 
     vocab_size: int = 1024
     hidden_size: int = 128
-    listener_layers: int = 4
+    listener_layers: int = 3
     num_hidden_layers: int = 3
     num_attention_heads: int = 4
     expansion: int = 2

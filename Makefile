@@ -38,6 +38,8 @@ bench: $(VENV)/dev.stamp ## measure speed against what one would use instead (mi
 	@$(BIN)/python benchmarks/world_speed.py
 	@$(BIN)/python benchmarks/synthesis.py
 	@$(BIN)/python benchmarks/release.py
+	@$(BIN)/python benchmarks/evaluation_scoring.py
+	@$(BIN)/python benchmarks/evaluation_overhead.py
 
 format: $(VENV)/dev.stamp ## mend format and lint where a tool can
 	@$(BIN)/ruff format .

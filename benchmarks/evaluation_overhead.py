@@ -4,10 +4,10 @@
 
 A data set is made and spoken, and the oracle is evaluated on all its splits: it asks wherever
 something is ambiguous, so that replies are spoken, too. It sleeps for 50 ms at each response, as
-if it waited for a GPU or an endpoint. Overhead: everything from the first dialogue read to the
+if it waited for a GPU or an endpoint. Overhead: everything from the first response asked for to the
 last prediction written (reading, decoding, speaking replies, scoring of each item, writing), less
-the model's own time, divided by the model's time. Scores, intervals and the report come after it
-and are given apart.
+the model's own time, divided by the model's time. What a run takes once, before (hashes, the speech
+engine, the first batch) and after (scores, intervals, the report), is given apart, a split.
 """
 
 from __future__ import annotations
@@ -55,12 +55,18 @@ def main() -> None:
 
         spent_s = 0.0
         responses = 0
+        computed_s = 0.0
+        begun: float | None = None
+        begun_thread_s: float | None = None
 
         def respond(self, conversation: Conversation) -> str:
-            started = time.perf_counter()
+            started, computed = time.perf_counter(), time.thread_time()
+            Slow.begun = Slow.begun or started
+            Slow.begun_thread_s = Slow.begun_thread_s or computed
             time.sleep(options.milliseconds / 1000)
             response = super().respond(conversation)
             Slow.spent_s += time.perf_counter() - started
+            Slow.computed_s += time.thread_time() - computed
             Slow.responses += 1
             return response
 
@@ -69,10 +75,11 @@ def main() -> None:
         seconds_heard = 0.0
         for _, row in stream_columns(release, ["narration", "turns"]):
             seconds_heard += sum(clip["duration"] for clip in row["narration"])
-        running = scoring = 0.0
+        starting = running = computing = scoring = 0.0
         items = 0
         for split in SPLITS:
-            marks: list[float] = []
+            marks: list[tuple[float, float]] = []
+            Slow.begun = Slow.begun_thread_s = None
             started = time.perf_counter()
             content = evaluation.evaluate(
                 release,
@@ -80,10 +87,17 @@ def main() -> None:
                 Path(folder) / split,
                 split=split,
                 batch_size=options.batch_size,
-                progress=lambda prediction, marks=marks: marks.append(time.perf_counter()),  # type: ignore[misc]
+                progress=lambda prediction, marks=marks: marks.append(  # type: ignore[misc]
+                    (time.perf_counter(), time.thread_time())
+                ),
             )
-            running += marks[-1] - started
-            scoring += time.perf_counter() - marks[-1]
+            assert Slow.begun is not None
+            assert Slow.begun_thread_s is not None
+            ended, ended_thread_s = marks[-1]
+            starting += Slow.begun - started
+            running += ended - Slow.begun
+            computing += ended_thread_s - Slow.begun_thread_s
+            scoring += time.perf_counter() - ended
             items += content["items"]
             assert content["scores"]["goal_completion"]["value"] == 1
     overhead = running - Slow.spent_s
@@ -92,8 +106,13 @@ def main() -> None:
         f"{Slow.responses} responses of {1000 * Slow.spent_s / Slow.responses:.1f} ms"
     )
     print(f"model {Slow.spent_s:.2f} s, the harness beside it {overhead:.2f} s")
+    print(
+        f"of which the model's thread computed {computing - Slow.computed_s:.2f} s; "
+        "the rest is waiting for sound, or for the processor"
+    )
     print(f"overhead {100 * overhead / Slow.spent_s:.1f} % of the model's time")
-    print(f"scores, intervals and reports of {len(SPLITS)} splits afterwards: {scoring:.1f} s")
+    n = len(SPLITS)
+    print(f"a run: {starting / n:.2f} s before, {scoring / n:.2f} s of scores and report after it")
 
 
 if __name__ == "__main__":

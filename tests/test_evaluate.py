@@ -7,7 +7,9 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,7 @@ from askqa_builder.evaluate.responders.baselines import (
     OracleText,
     most_frequent_answer,
 )
-from askqa_builder.evaluate.run import PARTIAL, PREDICTIONS
+from askqa_builder.evaluate.run import PARTIAL, PREDICTIONS, Manners, RunSettings, predict
 from askqa_builder.evaluate.variants import ALL, PROBES, SILENCED, SWAPPED, perturbations
 
 ASK = "Which one do you mean?"
@@ -136,6 +138,41 @@ def test_replies_are_spoken_in_the_user_s_own_voice(release: Path, tmp_path: Pat
         np.testing.assert_array_equal(reply.sound.samples, again)
         assert np.abs(again).max() > 0.05
     assert max(model.batches) == 4
+
+
+def test_replies_are_spoken_beside_the_model(release: Path, tmp_path: Path) -> None:
+    """The model has its thread to itself, and never waits for what can be done beside it."""
+    threads: dict[str, set[str]] = {"model": set(), "voice": set(), "reader": set()}
+    spoken: list[str] = []
+
+    class Waiting(Recorder):
+        def respond_many(self, conversations: Sequence[Conversation]) -> list[str | Exception]:
+            threads["model"].add(threading.current_thread().name)
+            if len(self.batches) == 1:  # the second batch: the first one's replies come meanwhile
+                for _ in range(500):
+                    if len(spoken) == 2:
+                        break
+                    time.sleep(0.01)
+                assert len(spoken) == 2
+            return super().respond_many(conversations)
+
+    def speak(item: Item, text: str) -> tuple[np.ndarray, int]:
+        threads["voice"].add(threading.current_thread().name)
+        spoken.append(text)
+        return np.zeros(160, np.float32), 16_000
+
+    def items() -> Iterator[Item]:
+        for item in items_of(release, "test"):
+            threads["reader"].add(threading.current_thread().name)
+            yield item
+
+    settings = RunSettings(data="x", digest="0", split="test", model="m", rounds=1, settings={})
+    model = Waiting()
+    predictions = predict(model, items(), tmp_path, settings, Manners(speak=speak), batch_size=2)
+    assert [p.id for p in predictions] == [item.id for item in items_of(release, "test")]
+    assert all(p.exchanges and p.final == "Wibble." for p in predictions)
+    names = {role: name.split("_")[0] for role, (name,) in threads.items()}
+    assert names == {"model": "MainThread", "voice": "voice", "reader": "reader"}
 
 
 def test_a_crash_on_one_item_is_on_record_and_in_the_denominator(

@@ -30,6 +30,7 @@ from askqa_builder.store import (
 )
 from askqa_builder.studio import Studio
 from askqa_builder.voices import Voices, open_voices
+from askqa_builder.voices.casting import Casting
 
 CACHE_FOLDER = "cache"
 """Of the build: what endpoints were paid for."""
@@ -145,6 +146,20 @@ def _earlier_clips(build: Build, shard: int) -> ClipShard | None:
     return ClipShard(path)
 
 
+def start(build: Build, settings: SynthesizeSettings) -> SynthesizeStage:
+    """Open what the settings name: what cannot start is one line here, not one per worker.
+
+    Raises an AskqaError if an engine, a recogniser or a condition cannot be had, or there are too
+    few voices.
+    """
+    stage = SynthesizeStage(settings)
+    for perturbation in settings.conditions.perturbations:
+        perturbation.check_installed()
+    stage.recogniser(build)
+    Casting({role: e.voices() for role, e in stage.engines(build).items()}, settings.seed)
+    return stage
+
+
 def synthesize(
     build: Build,
     settings: SynthesizeSettings,
@@ -153,10 +168,7 @@ def synthesize(
     progress: Callable[[ShardReport, int], None] = lambda report, total: None,
 ) -> Manifest:
     """Speak dialogues/ and return the manifest of speech/."""
-    stage = SynthesizeStage(settings)
-    for perturbation in settings.conditions.perturbations:
-        perturbation.check_installed()
-    # what cannot start is one line here, not one per worker
+    stage = start(build, settings)
     helpers = [*stage.engines(build).values(), stage.recogniser(build)]
     if engine is not None:
         most = [helper.max_processes for helper in helpers if helper is not None]

@@ -209,9 +209,11 @@ def synthesize(
     )
     folder.complete("dialogues")
     with folder.locked():
+        stage.start(folder, section)
+        # before the work: whoever goes on with a run that was killed need not repeat the options
+        save_settings(folder.root, settings.model_copy(update={"synthesize": section}))
         with shard_progress("speaking", quiet or json) as progress:
             manifest = stage.synthesize(folder, section, engine=runner, progress=progress)
-        save_settings(folder.root, settings.model_copy(update={"synthesize": section}))
     if json:
         typer.echo(manifest.model_dump_json(indent=1))
     elif not quiet:

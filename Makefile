@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test torture check format bench clean
 
 help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -28,18 +28,21 @@ demo: $(VENV)/core.stamp ## set up, then passages → dialogues → speech → d
 test: $(VENV)/dev.stamp ## set up what the tests need and run them
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
+$(VENV)/torture.stamp: $(VENV)/dev.stamp
+	@echo "installing Ray and an object store to try into $(VENV) …"
+	@$(PIP) install -e '.[torture]'
+	@touch $@
+
+torture: $(VENV)/torture.stamp ## kills, full disks, flipped bits, dying servers and nodes (minutes)
+	@$(BIN)/python -m pytest tests/torture -n 2 --dist loadfile
+
 check: $(VENV)/dev.stamp ## format, lint, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/dev.stamp ## measure speed against what one would use instead (minutes)
-	@$(BIN)/python benchmarks/contrast_speed.py
-	@$(BIN)/python benchmarks/world_speed.py
-	@$(BIN)/python benchmarks/synthesis.py
-	@$(BIN)/python benchmarks/release.py
-	@$(BIN)/python benchmarks/evaluation_scoring.py
-	@$(BIN)/python benchmarks/evaluation_overhead.py
+bench: $(VENV)/torture.stamp ## measure speed against what one would use instead, into docs/benchmarks.md
+	@$(BIN)/python benchmarks/run.py
 
 format: $(VENV)/dev.stamp ## mend format and lint where a tool can
 	@$(BIN)/ruff format .

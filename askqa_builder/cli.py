@@ -12,7 +12,7 @@ from collections.abc import Callable
 import typer
 
 from askqa_builder.commands import learning, llm, making, measuring, publishing, voices, working
-from askqa_builder.errors import AskqaError
+from askqa_builder.errors import AskqaError, printable
 
 app = typer.Typer(
     name="askqa-build",
@@ -74,7 +74,7 @@ def main() -> None:
     try:
         app()
     except AskqaError as error:
-        print(f"askqa-build: {error}", file=sys.stderr)
+        print(f"askqa-build: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
     except BrokenPipeError:  # `askqa-build … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -27,6 +27,14 @@ class AskqaError(Exception):
     """Root of the tree: `str(error)` is one line for people."""
 
 
+def printable(text: str) -> str:
+    """Text of others for a terminal: what would move the cursor, change colours or turn the
+    direction of writing is shown as its escape."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
 class SettingsError(AskqaError):
     """A command-line option or a line of askqa.toml is not usable."""
 

@@ -59,6 +59,12 @@ class Receipt(Record):
     files: dict[str, FileDigest]
     """By path relative to the build folder, as in `inputs`."""
     counts: dict[str, int]
+    seal: str = ""
+    """Digest of the rest: a receipt is as easily damaged as what it speaks for. Earlier builds
+    have none."""
+
+    def sealed(self) -> Receipt:
+        return self.model_copy(update={"seal": digest(self.model_dump(exclude={"seal"}))})
 
 
 class Manifest(Record):
@@ -262,9 +268,13 @@ class Build:
     def receipt(self, stage: str, shard: int) -> Receipt | None:
         """The receipt of a shard; None if there is none or it cannot be read."""
         try:
-            return Receipt.model_validate_json(self._receipt_path(stage, shard).read_bytes())
+            text = self._receipt_path(stage, shard).read_bytes()
+            receipt = Receipt.model_validate_json(text)
         except (FileNotFoundError, ValidationError):
             return None
+        if receipt.seal and text != receipt.sealed().model_dump_json(indent=1).encode():
+            return None
+        return receipt
 
     def current(self, stage: str, shard: int, fingerprint: str) -> Receipt | None:
         """The receipt, if the shard was made from `fingerprint` and every file is undamaged."""
@@ -299,8 +309,11 @@ class Build:
     def check_fresh(self, stage: str) -> None:
         """Raise BuildError if a shard was made from files that have changed since."""
         latest: dict[str, str] = {}
-        for shard in range(self.complete(stage).shards):
-            for name, sha256 in self.verified(stage, shard, to_read=False).inputs.items():
+        manifest, counts = self.complete(stage), Counter[str]()
+        for shard in range(manifest.shards):
+            receipt = self.verified(stage, shard, to_read=False)
+            counts.update(receipt.counts)
+            for name, sha256 in receipt.inputs.items():
                 if name not in latest:
                     latest.update(self._latest(Path(name).parent.name) or self.loose(name))
                 if latest.get(name) != sha256:
@@ -308,6 +321,10 @@ class Build:
                         f"{self.root}: shard {shard} of {stage}/ is stale: {name} has changed; "
                         f"{_AGAIN[stage]}"
                     )
+        if dict(counts) != manifest.counts:
+            raise BuildError(
+                f"{self._manifest_path(stage)}: damaged or changed by hand; {_AGAIN[stage]}"
+            )
 
     def loose(self, name: str) -> dict[str, str]:
         """sha256 of a file that no stage makes, such as people's corrections, by its name."""
@@ -332,7 +349,7 @@ class Build:
             inputs=dict(inputs or {}),
             files={str(p.relative_to(self.root)): sha256_of(p) for p in output.paths},
             counts=dict(sorted(counts.items())),
-        )
+        ).sealed()
         write_text(self._receipt_path(stage, shard), receipt.model_dump_json(indent=1))
         for path in output.scratch:
             path.unlink(missing_ok=True)

@@ -15,6 +15,8 @@ import pstats
 import time
 from pathlib import Path
 
+from results import result
+
 from askqa_builder.schema import Draft, Passage
 from askqa_builder.sources import open_source
 from askqa_builder.writers import open_writer
@@ -47,6 +49,7 @@ def main() -> None:
         best = min(best, time.process_time() - started)
     print(f"{len(passages):,} passages with {questions:,} questions: {drafts} drafts, {ambiguous} ")
     print(f"ambiguous; {len(passages) / best:,.0f} passages a second ({best:.2f} s of one core),")
+    result("contrast writer, one core", len(passages) / best, "passages/s")
     print(f"{len(passages) / first:,.0f} in the first run, with the dictionary to load")
     if options.profile:
         with cProfile.Profile() as profile:

@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from results import result
+
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # before numpy is imported
 
@@ -111,6 +113,7 @@ def main() -> None:
         "the rest is waiting for sound, or for the processor"
     )
     print(f"overhead {100 * overhead / Slow.spent_s:.1f} % of the model's time")
+    result("evaluation beside its model", 100 * overhead / Slow.spent_s, "% of the model's time")
     n = len(SPLITS)
     print(f"a run: {starting / n:.2f} s before, {scoring / n:.2f} s of scores and report after it")
 

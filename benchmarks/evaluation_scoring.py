@@ -16,6 +16,8 @@ import random
 import time
 from dataclasses import dataclass
 
+from results import result as tell
+
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # before numpy is imported
 
@@ -147,6 +149,7 @@ def main() -> None:
     for name, seconds in spent.items():
         print(f"{name:12} {seconds:6.2f} s")
     print(f"{'total':12} {sum(spent.values()):6.2f} s")
+    tell("evaluation scored, intervals and report", sum(spent.values()), "s")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import results
+
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
@@ -85,6 +87,8 @@ def main() -> None:
                 f"{name}: {counts['replies']:,} replies for {counts['accepted']:,} dialogues in "
                 f"{elapsed_s:.1f} s: {counts['replies'] / elapsed_s:.0f} a second"
             )
+            what = f"language-model writer beside a mock server, {name}"
+            results.result(what, counts["replies"] / elapsed_s, "replies/s")
             (build.root / "dialogues" / "manifest.json").unlink()  # so that all is done again
     ours.send("stop")
     print(f"the server gave {ours.recv():,}")

@@ -16,6 +16,8 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from results import result
+
 from askqa_builder import audio
 from askqa_builder.perturb import parse
 from askqa_builder.perturb.room import room_response
@@ -61,7 +63,9 @@ def main() -> None:
             for number, clip in enumerate(clips):
                 perturbation.apply(clip, RATE, str(number))
             times.append(time.process_time() - start)
-        print(f"{spec:18} {seconds / statistics.median(times):6.0f} × real time")
+        rate = seconds / statistics.median(times)
+        print(f"{spec:18} {rate:6.0f} × real time")
+        result(f"perturbation {spec}, one core", rate, "× real time")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 
 import psutil
+from results import result
 
 FIRST_ROW = """
 import os, sys, time
@@ -98,6 +99,13 @@ def measured(build: Path, workers: int) -> tuple[float, float]:
         f"{cpu:6.0f} s {megabytes / copy:6.0f} MB/s {copy / wall:8.2f} {peak:10.0f} MB "
         f"{statistics.median(rows) * 1000:12.0f} ms",
         flush=True,
+    )
+    result(
+        f"release of {megabytes:,.0f} MB, {workers} processes",
+        megabytes / wall,
+        "MB/s",
+        peer="plain copy",
+        peer_value=megabytes / copy,
     )
     return size_mb(build / "speech") / 1024, peak
 

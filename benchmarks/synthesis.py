@@ -22,6 +22,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from results import result
+
 from askqa_builder import audio
 from askqa_builder.schema import Clip, SpokenDialogue
 from askqa_builder.store import read_records
@@ -85,6 +87,14 @@ def main() -> None:
     for name, values in rates.items():
         median = statistics.median(values)
         print(f"{name:40} {median:8.0f} × real time   ours is {ours / median:.2f} ×")
+    peer = next((name for name in rates if name.startswith("a process")), None)
+    result(
+        "speech synthesised, FLAC and parquet, 2 processes",
+        ours,
+        "× real time",
+        peer=peer,
+        peer_value=statistics.median(rates[peer]) if peer else None,
+    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="rewrite files under docs/")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The torture takes minutes: it is run where it is asked for by name (`make torture`)."""
+    asked = any("torture" in argument for argument in config.args)
+    return True if collection_path.name == "torture" and not asked else None
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data that is not part of the repository."""

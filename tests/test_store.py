@@ -189,3 +189,23 @@ def test_a_shard_that_is_current_is_not_run(tmp_path: Path) -> None:
     assert (tmp_path / "passages/00003.txt").stat().st_mtime_ns == before
     run_shard(Squares(salt="other settings"), tmp_path, 3)
     assert (tmp_path / "passages/00003.txt").stat().st_mtime_ns != before
+
+
+def test_a_receipt_that_was_changed_is_no_receipt(tmp_path: Path) -> None:
+    run_stage(Squares(), Build(tmp_path))
+    path = tmp_path / "passages/00002.receipt.json"
+    whole = path.read_text()
+    for other in (whole + "\n", whole.replace('"numbers": 1', '"numbers": 3')):
+        path.write_text(other)
+        assert Build(tmp_path).receipt("passages", 2) is None
+        assert run_stage(Squares(), Build(tmp_path)).counts == {"numbers": 6}
+        assert path.read_text() == whole
+
+
+def test_a_manifest_that_was_changed_is_not_built_upon(tmp_path: Path) -> None:
+    run_stage(Squares(), Build(tmp_path))
+    Build(tmp_path).check_fresh("passages")
+    path = tmp_path / "passages/manifest.json"
+    path.write_text(path.read_text().replace('"numbers": 6', '"numbers": 9'))
+    with pytest.raises(BuildError, match=r"manifest\.json: damaged"):
+        Build(tmp_path).check_fresh("passages")

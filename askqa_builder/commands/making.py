@@ -295,13 +295,14 @@ def check(
     """Run the checks on anyone's dialogues; exit code 1 if one fails."""
     from askqa_builder import checking
     from askqa_builder.console import print_counts
+    from askqa_builder.errors import printable
 
     report = checking.check_path(path)
     if json:
         typer.echo(report.model_dump_json(indent=1))
     else:
         for reject in report.rejects:
-            typer.echo(f"{reject.id}: {reject.reason}: {reject.detail}")
+            typer.echo(printable(f"{reject.id}: {reject.reason}: {reject.detail}"))
         print_counts("dialogues", report.counts)
     if report.rejects:
         raise typer.Exit(1)

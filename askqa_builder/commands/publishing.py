@@ -63,6 +63,7 @@ def diff(
     patch = audio or card only; minor = dialogues added; major = dialogues changed, moved or
     removed, or other columns.
     """
+    from askqa_builder.errors import printable
     from askqa_builder.release.diff import compare, smallest_next, summary
     from askqa_builder.release.fetch import release_folder
 
@@ -80,7 +81,7 @@ def diff(
         items: tuple[str, ...] = getattr(changes, name)
         if items:
             shown = ", ".join(items[:5]) + (" …" if len(items) > 5 else "")
-            typer.echo(f"  {name:8}{len(items):>8,}  {shown}")
+            typer.echo(f"  {name:8}{len(items):>8,}  {printable(shown)}")
     if changes.step != "none":
         following = smallest_next(changes.old, changes.step)
         typer.echo(f"smallest step: {changes.step}, so {following} or later")

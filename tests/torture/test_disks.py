@@ -1,0 +1,112 @@
+"""Disks that fill up or turn read-only at random points: one line, and nothing is lost."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Disk, remount
+from pipeline import askqa, command, one_line, tree
+
+pytestmark = pytest.mark.timeout(1800)
+
+GENERATE = ("generate", "--source", "sample", "--shard-size", "4", "--count", "30", "--out")
+RELEASE = ("--version", "1.0.0")
+
+
+def steps(build: Path) -> list[tuple[str | Path, ...]]:
+    return [(*GENERATE, build), ("synthesize", build), ("release", build, *RELEASE)]
+
+
+def used(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_disk_that_is_full_at_random_points(calm: Path, disk: Disk) -> None:
+    """It begins too small and grows by random steps, until all fits."""
+    chance = random.Random(0)
+    room = 0.05
+    folder = disk(f"{int(room * used(calm))}")
+    build, full = folder / "build", 0
+    todo = steps(build)
+    while todo:
+        done = subprocess.run(command(*todo[0]), capture_output=True, text=True)
+        if done.returncode == 0:
+            todo.pop(0)
+            continue
+        line = done.stderr.strip().splitlines()
+        assert len(line) == 1, done.stderr
+        assert "disk is full" in line[0] or "make room" in line[0], line
+        full += 1
+        room += chance.uniform(0.03, 0.3)
+        remount(folder, f"size={int(room * used(calm))}")
+    assert full >= 4
+    assert tree(build) == tree(calm)
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_a_disk_that_turns_read_only_under_a_command(
+    calm: Path, disk: Disk, tmp_path: Path, step: int
+) -> None:
+    chance = random.Random(step)
+    folder = disk("100m")
+    build = folder / "build"
+    todo = steps(build)
+    for done in todo[:step]:
+        askqa(*done)
+    start = time.perf_counter()
+    elsewhere = tmp_path / "elsewhere"
+    if build.exists():
+        subprocess.run(["cp", "-r", build, elsewhere], check=True)
+    askqa(*steps(elsewhere)[step])
+    seconds = time.perf_counter() - start
+    for _ in range(3):
+        process = subprocess.Popen(
+            command(*todo[step]), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        time.sleep(chance.uniform(0.3, 0.9) * seconds)
+        done = subprocess.run(
+            ["mount", "-o", "remount,ro", str(folder)], capture_output=True
+        )  # refused while a file is open for writing: then a later moment has to do
+        while done.returncode != 0 and process.poll() is None:
+            done = subprocess.run(["mount", "-o", "remount,ro", str(folder)], capture_output=True)
+        said = process.communicate()[1].strip()
+        code = process.returncode
+        remount(folder, "rw")
+        if code == 0:
+            continue
+        assert code == 1, said
+        assert len(said.splitlines()) == 1, said
+        assert "read-only" in said
+    for again in todo[step:]:
+        askqa(*again)
+    assert tree(build) == tree(calm)
+
+
+@pytest.mark.parametrize("part", ["", "passages", "dialogues", "speech", "release"])
+def test_a_folder_that_may_not_be_written_to(calm: Path, tmp_path: Path, part: str) -> None:
+    """Mounted read-only: permissions alone do not stop root."""
+    build = tmp_path / "build"
+    subprocess.run(["cp", "-r", calm, build], check=True)
+    frozen = build / part
+    if subprocess.run(["mount", "--bind", frozen, frozen], capture_output=True).returncode != 0:
+        pytest.skip("mounting needs root")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", frozen], check=True)
+        changed = {
+            "passages": (*GENERATE[:-3], "--shard-size", "5", "--out", build),
+            "dialogues": (*GENERATE[:-1], "--seed", "1", "--out", build),
+            "speech": ("synthesize", build, "--seed", "1"),
+            "release": ("release", build, "--version", "1.0.1"),
+            "": ("synthesize", build, "--seed", "1"),
+        }[part]
+        line = one_line(*changed)
+        assert "read-only" in line or "busy" in line, line
+    finally:
+        subprocess.run(["umount", frozen], check=True)
+    for step in steps(build):
+        askqa(*step)
+    assert tree(build) == tree(calm)

@@ -1,0 +1,77 @@
+"""Clusters: a Ray node that is killed in mid-run, a Slurm job whose command is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pipeline import askqa, command, tree
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def written(calm: Path, folder: Path) -> Path:
+    parts = shutil.ignore_patterns("speech", "parts", "release", "speech-*", "parts-*")
+    return Path(shutil.copytree(calm, folder, ignore=parts))
+
+
+def wait_for(ready: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 300
+    while not ready():
+        assert process.poll() is None, "the command ended before it could be disturbed"
+        assert time.monotonic() < until, "the command never came so far"
+        time.sleep(0.02)
+
+
+def test_a_ray_node_killed_in_mid_run(calm: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    import ray_cluster
+
+    build = written(calm, tmp_path / "build")
+    with ray_cluster.two_nodes() as nodes:
+        ray = {"env": nodes.environment, "check": True}
+        process = subprocess.Popen(
+            command("synthesize", build, "--engine", "ray"), env=nodes.environment
+        )
+        # both nodes have work in hand: shards are being written
+        wait_for(lambda: len(list((build / "speech").glob(".*.parquet.*.tmp"))) >= 2, process)
+        nodes.kill()
+        assert process.poll() is None, "it was in mid-run"
+        assert process.wait(600) == 0
+        subprocess.run(command("release", build, "--version", "1.0.0", "--engine", "ray"), **ray)
+        fresh = tmp_path / "fresh"
+        subprocess.run(
+            command(
+                *("generate", "--source", "sample", "--shard-size", "4", "--count", "30"),
+                *("--out", fresh, "--engine", "ray"),
+            ),
+            **ray,
+        )
+    with_rubbish = {name for name in tree(build) if name.endswith(".tmp")}
+    assert {n: d for n, d in tree(build).items() if n not in with_rubbish} == tree(calm)
+    assert tree(fresh / "dialogues") == tree(calm / "dialogues")
+
+
+def test_a_slurm_command_killed_in_mid_run(calm: Path, tmp_path: Path) -> None:
+    """On a real Slurm; the orphaned tasks are cancelled by the next command."""
+    try:
+        up = subprocess.run(["scontrol", "ping"], capture_output=True, timeout=20).returncode == 0
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        up = False
+    if not up:
+        pytest.skip("no Slurm here")
+    build = written(calm, tmp_path / "build")
+    speaking = ("synthesize", build, "--engine", "slurm", "--workers", "2")
+    process = subprocess.Popen(command(*speaking), start_new_session=True)
+    wait_for(lambda: list((build / "speech").glob("*.receipt.json")), process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    askqa(*speaking)
+    askqa("release", build, "--version", "1.0.0", "--engine", "slurm", "--workers", "2")
+    assert tree(build) == tree(calm)

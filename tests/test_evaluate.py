@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 import shutil
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from pipeline import askqa, one_line_here
+from pipeline import askqa, here, one_line_here
 
 from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate import evaluation
@@ -444,3 +445,39 @@ def test_data_without_the_needed_columns_is_named(release: Path, tmp_path: Path)
     line = one_line_here("evaluate", tmp_path, "--model", "random", "--out", tmp_path / "out")
     assert "is no release folder" in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("engine", ["local", "slurm"])
+def test_an_evaluation_in_shards_says_the_same(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    import fake_slurm
+
+    fake_slurm.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    common = ("evaluate", release, "--model", "oracle-text", "--split", "train", "--batch-size")
+    common += (4, "--resamples", 10)
+    here(*common, "--out", tmp_path / "one")
+    here(*common, "--out", tmp_path / "many", "--engine", engine, "--workers", 2)
+    one, many = (
+        [json.loads(line) | {"seconds": 0} for line in (f / PREDICTIONS).read_text().splitlines()]
+        for f in (tmp_path / "one", tmp_path / "many")
+    )
+    assert one == many
+    assert (tmp_path / "many" / "predicted" / "00001.jsonl").is_file(), "in more than one"
+    scores = [(tmp_path / name / "scores.json").read_text() for name in ("one", "many")]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--model", "openai:m"), "an endpoint is asked by one process"),
+        (("--model", "random", "--user", "m"), "a user by rules"),
+    ],
+)
+def test_what_cannot_be_spread_is_one_line(
+    release: Path, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    line = one_line_here("evaluate", release, "--out", tmp_path, "--workers", "2", *arguments)
+    assert words in line

@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from askqa_builder.commands import JsonOption, QuietOption
+from askqa_builder.commands import (
+    EngineOption,
+    GpusOption,
+    JsonOption,
+    QuietOption,
+    WorkersOption,
+)
 
 DataArgument = Annotated[
     str, typer.Argument(metavar="DATA", help="A release folder, or a Hub id NAME/SET[@REVISION].")
@@ -77,6 +83,9 @@ def evaluate(
         Path | None, typer.Option(help="Folder of sound beside a benchmark's file.")
     ] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.")] = 1000,
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    gpus: GpusOption = 0,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -84,16 +93,20 @@ def evaluate(
 
     DATA may also be a benchmark of others: spoken-squad:FILE, sd-qa:DIR or squad:FILE. A run that
     was killed goes on where it was. Results: scores.json, predictions.jsonl and report.html.
+    With --workers or a cluster's --engine, the responses to DATA are made there in shards; what
+    else is asked for (other sound, judges) follows in this process.
     """
     from contextlib import ExitStack
 
     from askqa_builder.console import item_progress
+    from askqa_builder.engines import open_engine
     from askqa_builder.errors import SettingsError
     from askqa_builder.evaluate import evaluation, variants
     from askqa_builder.evaluate.benchmarks import is_benchmark, open_benchmark
     from askqa_builder.evaluate.benchmarks.running import evaluate_benchmark
     from askqa_builder.evaluate.items import check_data
     from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder
+    from askqa_builder.evaluate.spread import PredictStage, spread
     from askqa_builder.llm.prices import Budget
     from askqa_builder.release.fetch import release_folder
 
@@ -104,6 +117,9 @@ def evaluate(
         budget=Budget(budget_usd),
         cache=out / "cache" / "replies.sqlite",
     )
+    is_spread = engine != "local" or (workers or 1) > 1
+    if is_spread and (user or is_benchmark(data)):
+        raise SettingsError("--engine and --workers are for data sets, and a user by rules")
     with ExitStack() as stack:
         progress = stack.enter_context(item_progress("responding", quiet or json))
         if is_benchmark(data):
@@ -135,6 +151,18 @@ def evaluate(
             chosen = variants.perturbations(perturb or ())
             release = release_folder(data, splits=sorted({"train", split}))
             check_data(release, split)
+            if is_spread:
+                stage = PredictStage(
+                    str(release.resolve()),
+                    model,
+                    split,
+                    rounds,
+                    limit,
+                    batch_size,
+                    max_new_tokens,
+                    settings.device,
+                )
+                spread(stage, out, open_engine(engine, workers, gpus))
             responder = stack.enter_context(
                 open_responder(model, release, split=split, settings=settings)
             )

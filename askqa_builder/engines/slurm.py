@@ -43,6 +43,7 @@ STAGES = {
     "dialogues": ("askqa_builder.generate", "GenerateStage"),
     "speech": ("askqa_builder.synthesize", "SynthesizeStage"),
     "parts": ("askqa_builder.release.parts", "ReleaseStage"),
+    "predicted": ("askqa_builder.evaluate.spread", "PredictStage"),
 }
 """What a task may run: a job says it in words, as nothing in it is executed."""
 _LOOK_S = 0.5
@@ -90,29 +91,14 @@ class Slurm:
         )
         write_text(folder / "job.json", job.model_dump_json(indent=1))
         write_text(folder / "job.sh", self._script(folder, name, tasks))
-        process = _submitted(folder / "job.sh")
-        try:
-            missing = set(shards)
-            ended_at: float | None = None
-            while missing:
-                for report in _new_reports(folder, tasks, missing):
-                    missing.discard(report.shard)
-                    yield report
-                _raise_error(folder, tasks)
+        with _submitted(folder / "job.sh") as process:
+            try:
+                yield from _followed(process, folder, tasks, set(shards))
+            finally:
                 if process.poll() is None:
-                    time.sleep(_LOOK_S)
-                    continue
-                ended_at = ended_at or time.monotonic()
-                if process.returncode != 0 or time.monotonic() > ended_at + _SETTLE_S:
-                    raise _unfinished(folder, len(missing), process)
-                time.sleep(_LOOK_S)
-            process.wait()
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            if process.poll() is None:
-                _cancel(name)
-                process.kill()
-                process.wait()
+                    _cancel(name)
+                    process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _script(self, folder: Path, name: str, tasks: int) -> str:
         lines = [
@@ -165,6 +151,25 @@ def _submitted(script: Path) -> subprocess.Popen[str]:
         raise SettingsError(
             "--engine slurm: there is no sbatch here; run the command where jobs are submitted"
         ) from error
+
+
+def _followed(
+    process: subprocess.Popen[str], folder: Path, tasks: int, missing: set[int]
+) -> Iterator[ShardReport]:
+    """The reports of a job as they come; raises BuildError where it ends without all of them."""
+    ended_at: float | None = None
+    while missing:
+        for report in _new_reports(folder, tasks, missing):
+            missing.discard(report.shard)
+            yield report
+        _raise_error(folder, tasks)
+        if process.poll() is not None and missing:
+            ended_at = ended_at or time.monotonic()
+            if process.returncode != 0 or time.monotonic() > ended_at + _SETTLE_S:
+                raise _unfinished(folder, len(missing), process)
+        if missing:
+            time.sleep(_LOOK_S)
+    process.wait()
 
 
 def _cancel(name: str) -> None:

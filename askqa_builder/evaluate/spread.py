@@ -1,0 +1,136 @@
+"""An evaluation's responses, made in shards by any engine.
+
+A shard is a run of whole batches of the split: so a model gets the same conversations together as
+in one process, and says the same. What the shards hold is laid down as a killed run would have
+left it; the evaluation then goes on from there and finds nothing more to ask.
+
+Endpoints are not spread: one process has their limits and their budget in its hands.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from askqa_builder import __version__
+from askqa_builder.engine import Engine, ShardReport, run_stage
+from askqa_builder.errors import SettingsError
+from askqa_builder.evaluate.evaluation import Device, data_digest
+from askqa_builder.evaluate.items import read_items
+from askqa_builder.evaluate.replies import Replies
+from askqa_builder.evaluate.responders import Responder
+from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder
+from askqa_builder.evaluate.run import (
+    PARTIAL,
+    PREDICTIONS,
+    Manners,
+    Prediction,
+    RunSettings,
+    predict,
+)
+from askqa_builder.evaluate.scoring import answer_scores
+from askqa_builder.release.index import read_index
+from askqa_builder.store import Build, ShardOutput, digest, read_records, write_records
+
+ITEMS = 32
+"""In a shard, at least: opening a model takes longer than a few responses."""
+
+
+@dataclass(frozen=True)
+class PredictStage:
+    """What a model responds to a shard of a split's dialogues."""
+
+    release: str
+    """Folder, the same on every machine."""
+    model: str
+    split: str
+    rounds: int
+    limit: int | None
+    batch_size: int
+    max_new_tokens: int
+    device: Device
+    name: str = "predicted"
+
+    @property
+    def size(self) -> int:
+        """Items of a shard: whole batches."""
+        return -(-ITEMS // self.batch_size) * self.batch_size
+
+    def settings(self) -> dict[str, JsonValue]:
+        return {"model": self.model, "split": self.split}
+
+    def shards(self, build: Build) -> int:
+        found = sum(split == self.split for split, _ in read_index(Path(self.release)))
+        return -(-min(found, self.limit or found) // self.size)
+
+    def inputs(self, build: Build, shard: int) -> dict[str, str]:
+        return {}
+
+    def fingerprint(self, build: Build, shard: int) -> str:
+        return digest(
+            __version__,
+            data_digest(Path(self.release), self.split, self.limit),
+            [self.model, self.rounds, self.batch_size, self.max_new_tokens, self.device],
+        )
+
+    def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:
+        responder, replies = _opened(self, build.root)
+        first = shard * self.size
+        last = min(first + self.size, self.limit or first + self.size)
+        with tempfile.TemporaryDirectory() as folder:
+            predictions = predict(
+                responder,
+                islice(read_items(Path(self.release), self.split), first, last),
+                Path(folder),
+                RunSettings(
+                    data="",
+                    digest="",
+                    split=self.split,
+                    model=responder.name,
+                    rounds=self.rounds,
+                    settings={},
+                ),
+                Manners(speak=replies.speak, score=answer_scores),
+                batch_size=self.batch_size,
+                max_failures=1,  # of the whole run: looked at when it is put together
+            )
+        counts["items"] = write_records(output.path(".jsonl"), predictions)
+
+
+@cache
+def _opened(stage: PredictStage, root: Path) -> tuple[Responder, Replies]:
+    """The model of this process, opened once for all of its shards and until it ends."""
+    settings = ModelSettings(max_new_tokens=stage.max_new_tokens, device=stage.device)
+    opening = open_responder(stage.model, Path(stage.release), split=stage.split, settings=settings)
+    return opening.__enter__(), Replies(root / "cache")
+
+
+def spread(
+    stage: PredictStage,
+    out: Path,
+    engine: Engine,
+    progress: Callable[[ShardReport, int], None] = lambda report, total: None,
+) -> None:
+    """Let an engine make the responses, and leave them in `out` for the evaluation.
+
+    Raises SettingsError for a model that is an endpoint, and what the engine raises.
+    """
+    if stage.model.partition(":")[0] in ("openai", "cascade"):
+        raise SettingsError(
+            f"--model {stage.model!r}: an endpoint is asked by one process, many requests at a "
+            "time; leave --engine and --workers away"
+        )
+    if (out / PREDICTIONS).is_file():
+        return
+    build = Build(out)
+    with build.locked():
+        manifest = run_stage(stage, build, engine=engine, progress=progress)
+        paths = [build.shard_path(stage.name, shard) for shard in range(manifest.shards)]
+        write_records(out / PARTIAL, (p for path in paths for p in read_records(path, Prediction)))

@@ -1,6 +1,6 @@
 """What it costs that nothing gets lost: fingerprints, hashes, receipts, manifests, atomic writes.
 
-    python benchmarks/overhead.py [--passages 500]
+    python benchmarks/overhead.py [--passages 150]
 
 Makes a build (generate, synthesize, release) in this process with a clock around everything that
 would not be there if files were simply written: hashing, fsync, rename, receipts, manifests,
@@ -82,7 +82,7 @@ def install(clock: Clock) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--passages", type=int, default=500)
+    parser.add_argument("--passages", type=int, default=150)
     given = parser.parse_args()
     assert engine.run_shard is not None
     clock = Clock()

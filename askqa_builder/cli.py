@@ -56,6 +56,11 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ),
     (
         "Learn from it",
+        learning.ablate,
+        "askqa-build ablate build/release --fractions 0.1,1.0 --seeds 3 --steps 4000 --out study",
+    ),
+    (
+        "Learn from it",
         measuring.evaluate,
         "askqa-build evaluate build/release --model oracle-text --out results",
     ),

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from askqa_builder.evaluate.bootstrap import difference, draws, estimate
+from askqa_builder.evaluate.bootstrap import difference, draws, estimate, estimate_runs
 from askqa_builder.evaluate.metrics import BleuCounts, bleu1_counts
 from askqa_builder.evaluate.scores import (
     corpus_bleu1,
@@ -256,3 +256,41 @@ def test_facets_name_every_dimension() -> None:
         "pitch": "under -0.5",
         "source": "squad",
     }
+
+
+# --- several runs
+
+
+def test_runs_that_agree_have_the_interval_of_one() -> None:
+    names, values = clustered(np.random.default_rng(5), 40, 0.3)
+    run = {"mean": mean(values)}
+    (one,), (three,) = (
+        [estimate_runs([run] * n, names, resamples=300, seed=3)["mean"]] for n in (1, 3)
+    )
+    assert one == three == estimate(run, names, resamples=300, seed=3)["mean"]
+
+
+def test_interval_of_runs_holds_what_varies_between_them() -> None:
+    names, values = clustered(np.random.default_rng(6), 400, 0.01)
+    runs = [{"mean": mean(values + shift)} for shift in (-0.2, 0.0, 0.2)]
+    found = estimate_runs(runs, names)["mean"]
+    assert found.value == pytest.approx(values.mean())
+    assert found.low is not None
+    assert found.high is not None
+    # the mean of three draws from {-.2, 0, .2} lies beyond ±.13 in 2 of 27 times
+    assert found.low < values.mean() - 0.12
+    assert found.high > values.mean() + 0.12
+    alone = estimate(runs[1], names)["mean"]
+    assert alone.low is not None
+    assert alone.low > values.mean() - 0.05
+
+
+def test_difference_of_runs_is_paired_by_passage_and_run() -> None:
+    names, values = clustered(np.random.default_rng(7), 60, 0.5)
+    before = [{"mean": mean(values + shift)} for shift in (-0.3, 0.3)]
+    after = [{"mean": mean(values + shift + 0.1)} for shift in (-0.3, 0.3)]
+    change = estimate_runs(after, names, minus=before)["mean"]
+    assert change.value == pytest.approx(0.1)
+    assert (change.low, change.high) == (pytest.approx(0.1), pytest.approx(0.1))
+    single = difference(before[0], after[0], names)["mean"]
+    assert (single.low, single.high) == (pytest.approx(0.1), pytest.approx(0.1))

@@ -128,19 +128,20 @@ def train(
     several devices: accelerate launch -m askqa_builder train …
     """
     from askqa_builder.audio_models import need_extra
+    from askqa_builder.learn.tasks import mixture_of
 
     need_extra("askqa-build train")
+    mixture = mixture_of(tasks)  # before what takes seconds to import
     from askqa_builder.learn.card import CARD
     from askqa_builder.learn.hf import quiet_libraries
     from askqa_builder.learn.scoring import score_model
-    from askqa_builder.learn.tasks import mixture_of
     from askqa_builder.learn.train import train as run
     from askqa_builder.learn.watch import curve
     from askqa_builder.release.fetch import release_folder
 
     settings = _settings(
         base=base,
-        tasks=mixture_of(tasks),
+        tasks=mixture,
         fraction=fraction,
         seed=seed,
         epochs=epochs,
@@ -175,6 +176,105 @@ def train(
         for task, loss in trained.validation.items():
             typer.echo(f"validation loss, {task:12}{loss:8.4f}")
         typer.echo(f"model card: {out / CARD}")
+
+
+def ablate(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A folder for all the runs.")],
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of every run.")],
+    base: BaseOption = "tiny",
+    tasks: TasksOption = _ALL,
+    fractions: Annotated[str, typer.Option(help="Shares of the training passages.")] = "0.1,1.0",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each kind.")] = 3,
+    only: Annotated[
+        str,
+        typer.Option(help="Only these: main, all, without-TASK, main-and-TASK, with commas."),
+    ] = "",
+    batch_size: BatchOption = 8,
+    accumulate: AccumulateOption = 1,
+    learning_rate: RateOption = None,
+    lora: LoraOption = None,
+    gradient_checkpointing: CheckpointingOption = False,
+    precision: PrecisionOption = "auto",
+    evaluate_every: EveryOption = None,
+    patience: PatienceOption = None,
+    keep: KeepOption = "best",
+    validation: ValidationOption = 200,
+    score_limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many dialogues of the test split.")
+    ] = None,
+    workers: LoadersOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare main alone, all tasks, each task left out and each alone with main.
+
+    Every run takes equally many steps; what is done is not done again. Results: ablation.md,
+    ablation.json and ablation.png.
+    """
+    from askqa_builder.audio_models import need_extra
+    from askqa_builder.learn.tasks import mixture_of
+
+    need_extra("askqa-build ablate")
+    mixture, shares = mixture_of(tasks), _fractions(fractions)
+    from askqa_builder.learn.ablate import RESULT, TABLE
+    from askqa_builder.learn.ablate import ablate as run
+    from askqa_builder.learn.hf import quiet_libraries
+    from askqa_builder.release.fetch import release_folder
+
+    settings = _settings(
+        base=base,
+        tasks=mixture,
+        steps=steps,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        lora=lora,
+        gradient_checkpointing=gradient_checkpointing,
+        precision=precision,
+        evaluate_every=evaluate_every,
+        patience=patience,
+        keep=keep,
+        validation=validation,
+    )
+    quiet_libraries()
+
+    def say(name: str, entry: dict[str, Any]) -> None:
+        if "validation" in entry:
+            typer.echo(name, err=True, nl=False)
+            typer.echo("  ", err=True, nl=False)
+            _say(entry)
+
+    run(
+        release_folder(data, splits=["test", "train", "validation"]),
+        out,
+        settings,
+        fractions=shares,
+        seeds=seeds,
+        only=[name.strip() for name in only.split(",") if name.strip()],
+        limit=score_limit,
+        workers=workers,
+        say=(lambda name, entry: None) if quiet or json else say,
+    )
+    if json:
+        typer.echo((out / RESULT).read_text())
+    elif not quiet:
+        typer.echo((out / TABLE).read_text())
+
+
+def _fractions(text: str) -> list[float]:
+    """Parse `0.1,1.0`. Raises TrainingError for what is no share of a whole."""
+    from askqa_builder.errors import TrainingError
+
+    try:
+        found = sorted({float(part) for part in text.split(",")})
+    except ValueError:
+        found = []
+    if not found or not all(0 < share <= 1 for share in found):
+        raise TrainingError(
+            f"--fractions {text!r}: expected numbers above 0, up to 1, such as 0.1,1.0"
+        )
+    return found
 
 
 def _settings(**fields: Any) -> TrainSettings:

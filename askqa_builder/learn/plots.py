@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from askqa_builder.learn.watch import Entry
 from askqa_builder.store import atomic_file
+
+if TYPE_CHECKING:
+    from askqa_builder.learn.ablate import Cell
 
 LOSSES = "loss.png"
 _COLOURS = ("#b5484f", "#e0a030", "#5b8c5a", "#7d5ba6", "#4f9da6", "#888888")
@@ -39,19 +42,50 @@ def draw_losses(
     save(figure, folder / LOSSES)
 
 
+def draw_ablation(path: Path, cells: Sequence[Cell]) -> None:
+    """Goal completion and the decision of each variant, with intervals, by fraction."""
+    from askqa_builder.learn.ablate import SHOWN
+
+    scores = ("goal_completion", "decision_macro_f1")
+    figure, panels = _figure(len(scores))
+    fractions = list(dict.fromkeys(cell.fraction for cell in cells))
+    names = list(dict.fromkeys(cell.variant for cell in cells))
+    for axes, score in zip(panels, scores, strict=True):
+        for number, fraction in enumerate(fractions):
+            for cell in cells:
+                estimate = cell.scores[score]
+                if cell.fraction != fraction or estimate.value is None:
+                    continue
+                place = names.index(cell.variant) + 0.8 * (number + 0.5) / len(fractions) - 0.4
+                low, high = (
+                    estimate.value if x is None else x for x in (estimate.low, estimate.high)
+                )
+                first = cell.variant == names[0]
+                colour = [_TRAIN, *_COLOURS][number % (1 + len(_COLOURS))]
+                axes.plot([place, place], [low, high], color=colour, linewidth=1.5)
+                label = f"{fraction:g} of the data" if first else None
+                axes.plot([place], [estimate.value], "o", color=colour, label=label)
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        axes.set_title(SHOWN[score], fontsize=10)
+        axes.set_ylim(0, 1)
+    panels[0].legend(frameon=False, fontsize=8)
+    save(figure, path)
+
+
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
     return [x for x, _ in points], [y for _, y in points]
 
 
-def _figure() -> tuple[Any, Any]:
+def _figure(panels: int = 1) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    found = figure.subplots(1, panels, squeeze=False)[0]
+    for axes in found:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, found if panels > 1 else found[0]
 
 
 def save(figure: Any, path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from askqa_builder.evaluate.evaluation import SCORES, evaluate
+from askqa_builder.evaluate.report import WORST
 from askqa_builder.evaluate.responders.local import LocalModel
 from askqa_builder.learn.card import read_scores, write_card
 from askqa_builder.learn.settings import Trained, TrainRun
@@ -22,6 +23,7 @@ def score_model(
     batch_size: int = 16,
     max_new_tokens: int = 64,
     resamples: int = 1000,
+    worst: int = WORST,
 ) -> dict[str, Any]:
     """Evaluate a model folder on a split, and put the scores into its card.
 
@@ -41,6 +43,8 @@ def score_model(
             limit=limit,
             batch_size=batch_size,
             resamples=resamples,
+            worst=worst,
+            max_failures=1.0,  # a model that has learnt little loops: that is a score, and no error
         )
     run = TrainRun.model_validate_json((model / RUN).read_bytes())
     trained = Trained.model_validate_json((model / DONE).read_bytes())

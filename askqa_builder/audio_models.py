@@ -134,6 +134,22 @@ class Ears:
             MAX_CLIP_S, getattr(part, "n_samples", float("inf")) / self._sample_rate_hz
         )
 
+    def chat(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Chat messages whose audio parts are samples at 16 kHz, as the processor takes them.
+
+        Raises ModelError for a clip that the model would hear only the beginning of.
+        """
+        return [
+            {
+                "role": message["role"],
+                "content": [
+                    part if part["type"] == "text" else self.part(Sound(part["audio"], 16_000))
+                    for part in message["content"]
+                ],
+            }
+            for message in messages
+        ]
+
     def part(self, sound: Sound) -> dict[str, Any]:
         """A clip as a part of a chat message.
 

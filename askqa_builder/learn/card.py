@@ -18,13 +18,23 @@ CARD = "README.md"
 
 
 def write_card(
-    folder: Path, run: TrainRun, trained: Trained, scores: Mapping[str, Any] | None = None
+    folder: Path,
+    run: TrainRun,
+    trained: Trained,
+    scores: Mapping[str, Any] | None = None,
+    tasks: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write README.md; `scores` is the content of an evaluation's scores.json."""
-    write_text(folder / CARD, _card(run, trained, scores))
+    """Write README.md; `scores` is the content of an evaluation's scores.json, `tasks` that of
+    task_scores.json."""
+    write_text(folder / CARD, _card(run, trained, scores, tasks or {}))
 
 
-def _card(run: TrainRun, trained: Trained, scores: Mapping[str, Any] | None) -> str:
+def _card(
+    run: TrainRun,
+    trained: Trained,
+    scores: Mapping[str, Any] | None,
+    tasks: Mapping[str, Any],
+) -> str:
     s = run.settings
     new = is_new(s.base)
     front = {
@@ -64,6 +74,7 @@ def _card(run: TrainRun, trained: Trained, scores: Mapping[str, Any] | None) -> 
         ),
         "![Loss over the steps](loss.png)",
         *_scores(scores),
+        *_task_scores(tasks),
         *(["## Warnings", "\n".join(f"- {w}" for w in trained.warnings)] * bool(trained.warnings)),
         "## Use",
         _use(new),
@@ -86,6 +97,20 @@ def _scores(scores: Mapping[str, Any] | None) -> list[str]:
             shown.append((words, f"{estimate['value']:.3f}", interval))
     title = f"## Scores on {scores['data']}, {scores['split']}: {scores['items']:,} dialogues"
     return [title, _table(("score", "value", "95 % interval"), shown)]
+
+
+def _task_scores(tasks: Mapping[str, Any]) -> list[str]:
+    if not tasks:
+        return []
+    rows = []
+    for name, found in tasks.items():
+        model, constant, change = found["model"], found["constant"], found["difference"]
+        interval = "" if change["low"] is None else f"{change['low']:+.3f} to {change['high']:+.3f}"
+        rows.append(
+            (name, str(model["items"]), f"{model['value']:.3f}", f"{constant['value']:.3f}", interval)
+        )
+    head = ("task or form", "examples", "right", "best constant", "difference, 95 % interval")
+    return ["## The other tasks: share of right responses", _table(head, rows)]
 
 
 def _use(new: bool) -> str:

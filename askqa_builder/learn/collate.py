@@ -12,9 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from askqa_builder.audio_models import Ears, is_mistral
-from askqa_builder.clips import SAMPLE_RATE_HZ
 from askqa_builder.errors import ModelError, TrainingError
-from askqa_builder.evaluate.responders import Sound
 from askqa_builder.learn.examples import Chat, Example
 
 if TYPE_CHECKING:
@@ -120,17 +118,9 @@ class Collator:
         Raises TrainingError for a clip that the model would hear only the beginning of.
         """
         try:
-            return [
-                {"role": m["role"], "content": [self._part(part) for part in m["content"]]}
-                for m in example.messages[:-1]
-            ]
+            return self._ears.chat(example.messages[:-1])
         except ModelError as error:
             raise TrainingError(f"example {example.id!r}: {error}") from error
-
-    def _part(self, part: dict[str, Any]) -> dict[str, Any]:
-        if part["type"] == "text":
-            return part
-        return self._ears.part(Sound(part["audio"], SAMPLE_RATE_HZ))
 
     @property
     def _pad(self) -> int:

@@ -10,6 +10,7 @@ from askqa_builder.evaluate.report import WORST
 from askqa_builder.evaluate.responders.local import LocalModel
 from askqa_builder.learn.card import read_scores, write_card
 from askqa_builder.learn.settings import Trained, TrainRun
+from askqa_builder.learn.tasks import MAIN
 
 FOLDER = "scores"
 
@@ -25,11 +26,12 @@ def score_model(
     resamples: int = 1000,
     worst: int = WORST,
 ) -> dict[str, Any]:
-    """Evaluate a model folder on a split, and put the scores into its card.
+    """Evaluate a model folder on a split, on its other tasks too, and put all into its card.
 
-    Results are in MODEL/scores; a killed evaluation goes on, a finished one is only read. Raises
+    Results are in MODEL/scores and MODEL/task_scores.json; a killed evaluation goes on, a finished one is only read. Raises
     EvaluationError as `evaluate`.
     """
+    from askqa_builder.learn.task_scores import TASK_SCORES, score_tasks
     from askqa_builder.learn.train import DONE, RUN
 
     out = model / FOLDER
@@ -48,5 +50,18 @@ def score_model(
         )
     run = TrainRun.model_validate_json((model / RUN).read_bytes())
     trained = Trained.model_validate_json((model / DONE).read_bytes())
-    write_card(model, run, trained, content)
+    others = [task for task in run.settings.tasks if task != MAIN]
+    tasks = read_scores(model / TASK_SCORES)
+    if others and tasks is None:
+        tasks = score_tasks(
+            release,
+            model,
+            others,
+            split=split,
+            limit=limit,
+            batch_size=batch_size,
+            max_new_tokens=max_new_tokens,
+            resamples=resamples,
+        )
+    write_card(model, run, trained, content, tasks)
     return content

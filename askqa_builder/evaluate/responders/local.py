@@ -78,6 +78,10 @@ class LocalModel:
             said[index] = response
         return said
 
+    def respond_to(self, chats: Sequence[Chat]) -> list[str | Exception]:
+        """Respond to chat messages whose audio parts are samples at 16 kHz; as `respond_many`."""
+        return self._generate_or_halve([self._ears.chat(chat) for chat in chats])
+
     def chat(self, conversation: Conversation) -> Chat:
         """The messages as the processor takes them, with sound at its sample rate.
 

@@ -22,6 +22,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Clock(TrainerCallback):
 
     def seconds(self) -> float:
         """Median seconds a step, the first ones left out."""
-        steps = sorted(b - a for a, b in zip(self.ends[_WARM_UP:], self.ends[_WARM_UP + 1 :]))
+        steps = sorted(b - a for a, b in pairwise(self.ends[_WARM_UP:]))
         return steps[len(steps) // 2]
 
 

@@ -92,6 +92,7 @@ def test_ablation_goes_on_and_tells_means_with_intervals(release: Path, tmp_path
     card = (out / "all" / "0.5" / "seed-1" / "README.md").read_text()
     assert "## Scores on" in card
     assert "goal completion" in card
+    assert "| listening/which_was_narrated |" in card
 
 
 def test_clear_differences_are_bold() -> None:

@@ -181,6 +181,39 @@ def test_accumulated_batches_weigh_as_one(release: Path, base: Path, tmp_path: P
     assert two["grad_norm"] == pytest.approx(one["grad_norm"], rel=0.2), "not the sum of both"
 
 
+def test_new_model_is_taught_to_hear(release: Path, tmp_path: Path) -> None:
+    from askqa_builder.learn.task_scores import score_tasks
+
+    out = tmp_path / "m"
+    train(release, out, settings_for(Path("tiny"), learning_rate=None))
+    steps = [e for e in log_of(out) if "loss" in e]
+    assert all(0 < e["transcription_loss"] < e["loss"] for e in steps)
+    assert all(e["validation"]["main"] < 20 for e in log_of(out) if "validation" in e)
+    _, model = load(str(out))
+    assert type(model).__name__ == "TinyForConditionalGeneration"
+    assert "import askqa_builder.learn.tiny" in (out / "README.md").read_text()
+    scores = score_tasks(
+        release, out, ["listening"], split="validation", max_new_tokens=4, resamples=20
+    )
+    form = scores["listening/which_was_narrated"]
+    assert 0 <= form["model"]["value"] <= 1
+    assert 0 <= form["constant"]["value"] <= 1
+    assert scores["listening"]["model"]["items"] == sum(
+        scores[name]["model"]["items"] for name in scores if "/" in name
+    )
+
+
+def test_best_constant_is_what_is_right_most_often(release: Path) -> None:
+    from askqa_builder.learn.task_scores import constant_responses, right
+
+    examples = Examples(Dialogues(release, "train"), {"reasoning": 3.0})
+    constants = constant_responses(examples)
+    said = [e.target for e in examples if e.form == "is_it_ambiguous"]
+    assert said.count(constants["reasoning/is_it_ambiguous"]) >= len(said) / 2
+    assert right("A.", "A") == right(" a", "A") == 1.0
+    assert right("the", "A") == right("", "A") == 0.0
+
+
 def test_gradient_checkpointing_changes_no_loss(
     release: Path, base: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -216,6 +249,27 @@ def test_killed_run_goes_on_to_the_same_losses(
     seen: list[Entry] = []
     train(release, out, settings_for(base), say=seen.append)
     assert min(entry["step"] for entry in seen) == 3, "what was done is not done again"
+    assert log_of(out) == log_of(trained)
+    one, two = (
+        torch.cat([p.flatten() for p in load(str(f))[1].parameters()]) for f in (out, trained)
+    )
+    torch.testing.assert_close(one, two, atol=0, rtol=0)
+
+
+def test_run_killed_after_its_last_step_learns_no_more(
+    release: Path, base: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "m"
+
+    def killed(*arguments: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("askqa_builder.learn.train._save", killed)
+        with pytest.raises(Killed):
+            train(release, out, settings_for(base))
+    done = train(release, out, settings_for(base), say=lambda entry: pytest.fail(str(entry)))
+    assert done.steps == 4
     assert log_of(out) == log_of(trained)
     one, two = (
         torch.cat([p.flatten() for p in load(str(f))[1].parameters()]) for f in (out, trained)

@@ -43,13 +43,13 @@ def _card(
         "tags": ["speech", "question-answering", "clarifying-questions", "askqa-builder"],
         **({} if new or Path(s.base).exists() else {"base_model": s.base.partition("@")[0]}),
     }
-    tasks = ", ".join(name if w == 1 else f"{name} ×{w:g}" for name, w in s.tasks.items())
+    mixture = ", ".join(name if w == 1 else f"{name} ×{w:g}" for name, w in s.tasks.items())
     kept = "the last" if trained.best_step is None else f"step {trained.best_step:,}, the best"
     rows = [
         ("base", "new, from scratch" if new else f"`{s.base}`"),
         ("data", run.data),
         ("share of the training passages", f"{s.fraction:.4g}"),
-        ("tasks", tasks),
+        ("tasks", mixture),
         ("seed", str(s.seed)),
         ("optimiser steps", f"{trained.steps:,}" + (" (stopped early)" * trained.stopped_early)),
         ("examples a step on each device", str(s.batch_size * s.accumulate)),
@@ -107,7 +107,13 @@ def _task_scores(tasks: Mapping[str, Any]) -> list[str]:
         model, constant, change = found["model"], found["constant"], found["difference"]
         interval = "" if change["low"] is None else f"{change['low']:+.3f} to {change['high']:+.3f}"
         rows.append(
-            (name, str(model["items"]), f"{model['value']:.3f}", f"{constant['value']:.3f}", interval)
+            (
+                name,
+                str(model["items"]),
+                f"{model['value']:.3f}",
+                f"{constant['value']:.3f}",
+                interval,
+            )
         )
     head = ("task or form", "examples", "right", "best constant", "difference, 95 % interval")
     return ["## The other tasks: share of right responses", _table(head, rows)]

@@ -23,7 +23,9 @@ def draw_losses(
     """Training loss, and validation loss by task, over the steps."""
     figure, axes = _figure()
     points = [(e["step"], e["loss"]) for e in log if "loss" in e]
-    axes.plot(*_columns(points), color=_TRAIN, linewidth=1, alpha=0.6, label="training, all tasks")
+    heard = any("transcription_loss" in e for e in log)
+    label = "training, all tasks" + (" and transcription of every clip" if heard else "")
+    axes.plot(*_columns(points), color=_TRAIN, linewidth=1, alpha=0.6, label=label)
     validations = [e for e in log if "validation" in e]
     names = list(dict.fromkeys(name for e in validations for name in e["validation"]))
     for name, colour in zip(names, _COLOURS, strict=False):

@@ -28,8 +28,8 @@ def score_model(
 ) -> dict[str, Any]:
     """Evaluate a model folder on a split, on its other tasks too, and put all into its card.
 
-    Results are in MODEL/scores and MODEL/task_scores.json; a killed evaluation goes on, a finished one is only read. Raises
-    EvaluationError as `evaluate`.
+    Results are in MODEL/scores and MODEL/task_scores.json; a killed evaluation goes on, a finished
+    one is only read. Raises EvaluationError as `evaluate`.
     """
     from askqa_builder.learn.task_scores import TASK_SCORES, score_tasks
     from askqa_builder.learn.train import DONE, RUN

@@ -147,8 +147,12 @@ def _train(
     for entry in read_log(out / LOG):
         if "validation" in entry and entry["step"] <= reached:
             watch.validated(entry["step"], entry["validation"], share_done=entry["step"] / steps)
+    over = reached >= steps or (settings.patience and watch.best_is_old(settings.patience))
     with _one_line(lambda: trainer.state.global_step, settings):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if checkpoint and over:  # killed after the last step: nothing is left to learn
+            trainer.take_up(checkpoint)
+        else:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     state = trainer.state
     best = state.best_global_step if settings.keep == "best" else None
     _save(trainer, processor, out, settings)

@@ -13,7 +13,7 @@ from askqa_builder.audio_models import is_out_of_memory
 from askqa_builder.errors import StorageError, TrainingError
 from askqa_builder.learn.batching import LengthGrouped
 from askqa_builder.learn.collate import IDS, Collator
-from askqa_builder.learn.hf import PREFIX_CHECKPOINT_DIR, Trainer
+from askqa_builder.learn.hf import PREFIX_CHECKPOINT_DIR, Trainer, TrainerState
 from askqa_builder.learn.settings import TrainSettings
 from askqa_builder.store import storage_errors
 
@@ -39,6 +39,7 @@ class AskqaTrainer(Trainer):
         super().__init__(data_collator=collator, **arguments)
         self._settings, self._validated = settings, validated
         self._validation_collator = validation_collator
+        self._transcription: list[torch.Tensor] = []
         # Many audio models take any keyword and leave out the number of items that the loss is to
         # be divided by: each batch's loss is its own mean, and the trainer divides by the batches.
         self.model_accepts_loss_kwargs = False
@@ -56,21 +57,31 @@ class AskqaTrainer(Trainer):
         finally:
             self.data_collator = collator
 
-    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def compute_loss(self, model: Any, inputs: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """As the trainer's. Raises TrainingError where it is no number, or memory is short."""
         inputs = dict(inputs)
         ids = inputs.pop(IDS, [])
         what = "step" if model.training else "validation after step"
         step = self.state.global_step + (1 if model.training else 0)
-        result = super().compute_loss(model, inputs, *args, **kwargs)
-        loss = result[0] if isinstance(result, tuple) else result
+        wanted = kwargs.pop("return_outputs", False)
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        heard = getattr(outputs, "transcription_loss", None)
+        if model.training and heard is not None:
+            self._transcription.append(heard.detach())
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"{what} {step}: the loss is {loss.item()} on examples {', '.join(ids[:3])}"
                 f"{' …' if len(ids) > 3 else ''}; lower --learning-rate (it is "
                 f"{self._settings.rate:g}), or take the last checkpoint with another --seed"
             )
-        return result
+        return (loss, outputs) if wanted else loss
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """As the trainer's; with the transcription's part of the loss, where there is one."""
+        if "loss" in logs and self._transcription:
+            logs["transcription_loss"] = float(torch.stack(self._transcription).mean())
+            self._transcription.clear()
+        super().log(logs, *args, **kwargs)
 
     def _evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         metrics: dict[str, float] = super()._evaluate(*args, **kwargs)
@@ -87,6 +98,14 @@ class AskqaTrainer(Trainer):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
             _load_weights(model or self.model, resume_from_checkpoint)
+
+    def take_up(self, checkpoint: Path) -> None:
+        """Be where a run was when it ended: its state, and the weights that are kept."""
+        self.state = TrainerState.load_from_json(str(checkpoint / _STATE))
+        kept = checkpoint
+        if self._settings.keep == "best" and self.state.best_global_step:
+            kept = checkpoint.with_name(f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}")
+        self._load_from_checkpoint(str(kept))
 
     def _load_best_model(self) -> None:
         """As the trainer's, with the names of `_load_from_checkpoint`."""

@@ -78,6 +78,8 @@ class Watch:
 
     def best_is_old(self, patience: int) -> bool:
         """Whether the last `patience` validations brought nothing better."""
+        if not self._losses:
+            return False
         best = self._losses.index(min(self._losses))
         return len(self._losses) - 1 - best >= patience
 
@@ -136,10 +138,10 @@ class Journal(TrainerCallback):
     ) -> None:
         """A line for the losses of training steps; validations are noted as a whole."""
         if state.is_world_process_zero and logs and "loss" in logs:
-            names = {"loss": "loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
+            names = ("loss", "transcription_loss", "learning_rate", "grad_norm")
             self.note(
                 {"step": state.global_step, "epoch": round(logs.get("epoch", 0.0), 4)}
-                | {new: logs[old] for old, new in names.items() if old in logs}
+                | {name: logs[name] for name in names if name in logs}
             )
 
     def note(self, entry: Entry) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fake_slurm
 import pytest
-from pipeline import askqa, one_line, tree
+from pipeline import askqa, one_line, one_line_here, tree
 from pydantic import TypeAdapter
 
 from askqa_builder import __version__
@@ -124,3 +124,9 @@ def test_an_endpoint_is_asked_by_one_process_on_every_engine() -> None:
 def test_what_a_worker_raises_arrives_whole() -> None:
     error = MissingExtraError("--asr", "asr")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_a_language_model_is_asked_by_one_process(tmp_path: Path) -> None:
+    llm = ("--writer", "llm", "--model", "m", "--count", "1", "--source", "sample")
+    line = one_line_here("generate", *llm, "--engine", "ray", "--out", tmp_path / "build")
+    assert "--engine ray: a language model is asked by one process" in line

@@ -65,6 +65,7 @@ def generate(
     from askqa_builder.config import load_settings, overlaid, save_settings
     from askqa_builder.console import print_counts, shard_progress
     from askqa_builder.engines import open_engine
+    from askqa_builder.errors import SettingsError
     from askqa_builder.remote import open_build
 
     runner = open_engine(engine, workers, gpus)
@@ -98,6 +99,11 @@ def generate(
         batch=batch,
     )
     settings = settings.model_copy(update={"generate": section, "llm": model_section})
+    if section.writer == "llm" and engine != "local":
+        raise SettingsError(
+            f"--engine {engine}: a language model is asked by one process, --concurrency requests "
+            "at a time; leave the option away"
+        )
     with build.locked():
         passages = stage.ingest(build, section, lambda count: None)
         if not quiet and not json:

@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "release": [],
     "evaluation_scoring": [],
     "evaluation_overhead": [],
+    "training": [],
 }
 """Script and its arguments, in the order of the table."""
 

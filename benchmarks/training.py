@@ -1,7 +1,8 @@
 """Training speed: examples a second, what loading costs, memory, and on a GPU the share of peak.
 
-    python benchmarks/training.py RELEASE                            a small model on this machine
-    python benchmarks/training.py RELEASE --base qwen2-audio --lora 16 --peak-tflops 989
+    python benchmarks/training.py                  a new small model on a data set made for it
+    python benchmarks/training.py --release FOLDER --base qwen2-audio --processor FOLDER --lora 16 \
+        --checkpointing --workers 8 --peak-tflops 989
 
 Each base is trained twice for the same steps by the same trainer: on real batches (read, decoded,
 collated as in a run), and on the same batches made beforehand. `loading` is how much longer real
@@ -19,12 +20,16 @@ import argparse
 import json
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from results import result
 
 from askqa_builder.audio_models import context_of
 from askqa_builder.learn.base import open_base, with_adapter
@@ -97,10 +102,16 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     on_gpu = torch.cuda.is_available()
+    if not on_gpu:
+        torch.set_num_threads(1)  # the other cores make batches ready
     settings = TrainSettings(
         base=args.base, batch_size=args.batch_size, lora=args.lora, steps=args.steps
     )
-    examples = Examples(Dialogues(args.release, "train"), mixture_of(args.tasks), seed=0)
+
+    def data() -> Examples:
+        return Examples(Dialogues(args.release, "train"), mixture_of(args.tasks), seed=0)
+
+    examples = data()
     with tempfile.TemporaryDirectory() as folder:
         processor, model = _base(args, examples, Path(folder) / "base")
         if args.checkpointing:
@@ -112,7 +123,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             args.base, processor, longest=context_of(model), transcripts="listening" in args.tasks
         )
 
-        def run(data: Any, workers: int) -> float:
+        def run(train_dataset: Any, workers: int) -> float:
             clock = Clock()
             trainer = AskqaTrainer(
                 settings=settings,
@@ -132,7 +143,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                     report_to="none",
                     disable_tqdm=True,
                 ),
-                train_dataset=data,
+                train_dataset=train_dataset,
                 callbacks=[clock],
             )
             trainer.remove_callback(PrinterCallback)
@@ -140,7 +151,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             return clock.seconds()
 
         run(examples, 0)  # fills the recorder, and warms everything up
-        real = run(examples, args.workers)
+        real = run(data(), args.workers)  # nothing decoded yet
         recorder.gives = True
         ready = run(Names(examples), 0)
         batches = list(recorder.kept.values())
@@ -228,17 +239,47 @@ def _flops(parts: dict[str, int], batches: list[dict[str, Any]], args: Any) -> f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("release", type=Path)
+    parser.add_argument("--release", type=Path, help="one that is there, instead of a new one")
     parser.add_argument("--base", default="tiny")
     parser.add_argument("--processor", help="folder with the processor, for --base qwen2-audio")
     parser.add_argument("--tasks", default="main,listening,reasoning,response")
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--lora", type=int)
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--peak-tflops", type=float)
-    print(json.dumps(measure(parser.parse_args()), indent=1))
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        args.release = args.release or make("world:200,facts=3,style=plain", Path(folder) / "build")
+        found = measure(args)
+    print(json.dumps(found, indent=1))
+    steps = found["seconds_a_step"]
+    what = f"training, {args.base}, batches of {args.batch_size}"
+    result(f"{what}: examples", found["examples_a_second"], "examples/s")
+    result(
+        f"{what}: a step",
+        1000 * steps["real batches"],
+        "ms",
+        peer="batches made beforehand",
+        peer_value=1000 * steps["batches made beforehand"],
+    )
+    result(f"{what}: what loading adds", 100 * found["loading"], "%", at_most=5)
+    result(f"{what}: peak memory", found["peak_memory_gib"]["process"], "GiB")
+    if "model_flops_utilisation" in found:
+        result(f"{what}: model FLOPs utilisation", found["model_flops_utilisation"], "of peak")
+
+
+def make(source: str, build: Path) -> Path:
+    """A data set to learn from."""
+    for command in (
+        ("generate", "--source", source, "--out", build),
+        ("synthesize", build),
+        ("release", build, "--version", "1.0.0"),
+    ):
+        words = [sys.executable, "-m", "askqa_builder", *map(str, command), "--quiet"]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    return build / "release"
 
 
 if __name__ == "__main__":

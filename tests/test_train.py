@@ -420,6 +420,11 @@ def test_processor_of_another_model_is_refused(release: Path, base: Path, tmp_pa
     assert other.is_dir()
 
 
+def test_adapter_without_a_place_is_refused(release: Path, tmp_path: Path) -> None:
+    line = fails(release, tmp_path / "m", settings_for(Path("tiny"), lora=2), ModelError)
+    assert line.startswith("TinyForConditionalGeneration has no layers that an adapter goes to")
+
+
 def test_base_that_is_not_there(release: Path, tmp_path: Path) -> None:
     line = fails(release, tmp_path / "m", settings_for(tmp_path / "none"), ModelError)
     assert "cannot be loaded" in line

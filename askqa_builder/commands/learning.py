@@ -133,7 +133,7 @@ def train(
     need_extra("askqa-build train")
     mixture = mixture_of(tasks)  # before what takes seconds to import
     from askqa_builder.learn.card import CARD
-    from askqa_builder.learn.hf import quiet_libraries
+    from askqa_builder.learn.hf import PartialState, quiet_libraries
     from askqa_builder.learn.scoring import score_model
     from askqa_builder.learn.train import train as run
     from askqa_builder.learn.watch import curve
@@ -168,6 +168,8 @@ def train(
         workers=workers,
         say=_silent if quiet or json else _say,
     )
+    if not PartialState().is_main_process:
+        return
     if score:
         score_model(release, out, limit=score_limit)
     if json:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askqa_builder.audio_models import load, need_extra
-from askqa_builder.errors import MissingExtraError
+from askqa_builder.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,8 @@ def open_base(
 def with_adapter(model: Any, rank: int) -> Any:
     """The model with a new LoRA adapter (Hu et al., 2021, arXiv 2106.09685) and all else frozen.
 
-    `rank` is the adapter's; its scale is alpha / rank = 2. Raises MissingExtraError without peft.
+    `rank` is the adapter's; its scale is alpha / rank = 2. Raises MissingExtraError without peft,
+    ModelError for a model that has no layers by the usual names.
     """
     if find_spec("peft") is None:
         raise MissingExtraError("--lora", "train")
@@ -69,4 +70,10 @@ def with_adapter(model: Any, rank: int) -> Any:
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, target_modules=_ADAPTED, lora_dropout=0.0, bias="none"
     )
-    return get_peft_model(model, config)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:  # no layer has one of the names
+        raise ModelError(
+            f"{type(model).__name__} has no layers that an adapter goes to (q_proj, k_proj … of "
+            "the part that writes); train all its weights, without --lora"
+        ) from error

@@ -153,6 +153,7 @@ def _train(
             trainer.take_up(checkpoint)
         else:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.accelerator.wait_for_everyone()  # before the checkpoints go
     state = trainer.state
     best = state.best_global_step if settings.keep == "best" else None
     _save(trainer, processor, out, settings)

@@ -1,0 +1,255 @@
+"""Runs of the multi-task experiment → results.json, a table and a plot.
+
+    python docs/experiments/world_report.py build/release runs [--out docs/experiments]
+
+Scores of the seeds of one setting are pooled: the intervals are over passages, each resample
+drawing the same passages for all seeds, and so are the differences between two settings. How far
+the seeds are apart is given beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from listening import FILE as LISTENING
+from listening import exact, score_of, wer
+
+from askqa_builder.evaluate.bootstrap import Metric, difference, estimate
+from askqa_builder.evaluate.items import read_items
+from askqa_builder.evaluate.run import PREDICTIONS, Prediction
+from askqa_builder.evaluate.scoring import Asked, metrics_of
+from askqa_builder.learn.scoring import FOLDER
+from askqa_builder.store import read_records
+
+SHOWN = {
+    "decision_macro_f1": "ask or answer, macro F1",
+    "trajectory_em": "EM in the end",
+    "trajectory_f1": "F1 in the end",
+    "single_turn_em": "EM, unambiguous",
+    "question_names_all": "question names both",
+    "listener_wer": "WER, listener",
+    "transcription_wer": "WER, written",
+    "which_was_narrated": "which was narrated",
+    "question_about_narration": "question about narration, EM",
+}
+BASELINES = ("always-answer", "always-ask", "most-frequent-answer", "random")
+RESAMPLES = 1000
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+
+
+class Setting:
+    """One mixture on one fraction, all its seeds."""
+
+    def __init__(self, name: str, folders: Sequence[Path], asked: Sequence[Asked]) -> None:
+        self.name, self.folders = name, folders
+        self.seeds: list[dict[str, Metric]] = []
+        self.passages: dict[str, list[str]] = defaultdict(list)
+        pooled: list[Prediction] = []
+        heard: list[dict[str, str]] = []
+        for folder in folders:
+            predictions = list(read_records(folder / FOLDER / PREDICTIONS, Prediction))
+            if [p.id for p in predictions] != [a.id for a in asked]:
+                raise SystemExit(f"{folder}: predictions are not of these test dialogues")
+            pooled += predictions
+            rows = json.loads((folder / LISTENING).read_text()) if self._listens(folder) else []
+            heard += rows
+            self.seeds.append(metrics_of(asked, predictions) | listening_metrics(rows))
+        every = list(asked) * len(folders)
+        self.responses = metrics_of(every, pooled)
+        self.heard = {name: listening_metrics(rows) for name, rows in by_form(heard).items()}
+        self.asked_passages = [a.passage_id for a in every]
+        self.heard_passages = {
+            name: [r["passage"] for r in rows] for name, rows in by_form(heard).items()
+        }
+
+    @staticmethod
+    def _listens(folder: Path) -> bool:
+        return (folder / LISTENING).is_file()
+
+    def scores(self) -> dict[str, Any]:
+        """Score → value, interval, and each seed's value."""
+        found = estimate(self.responses, self.asked_passages, resamples=RESAMPLES)
+        for name, metrics in self.heard.items():
+            found |= estimate(metrics, self.heard_passages[name], resamples=RESAMPLES)
+        return {
+            name: asdict(found[name])
+            | {"seeds": [number(seed[name]) for seed in self.seeds if name in seed]}
+            for name in SHOWN
+            if name in found
+        }
+
+
+def by_form(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+    """What was said to the listening task, by the score that it goes into."""
+    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        found[score_of(row)].append(row)
+    return dict(found)
+
+
+def listening_metrics(rows: Sequence[dict[str, str]]) -> dict[str, Metric]:
+    return {
+        name: wer(some) if name.endswith("wer") else exact(some)
+        for name, some in by_form(rows).items()
+    }
+
+
+def number(metric: Metric) -> float:
+    return round(float(metric.formula(*(part.sum(keepdims=True) for part in metric.parts))[0]), 4)
+
+
+def constants(records: dict[str, list[Any]]) -> dict[str, Any]:
+    """The best that one response to everything scores on listening comprehension."""
+    heard = next(iter(records.values()))[0]["listening"]
+    return {
+        name: {"value": score["best_constant"], "low": None, "high": None, "seeds": []}
+        for name, score in heard.items()
+    }
+
+
+def compared(b: Setting, a: Setting) -> dict[str, Any]:
+    """B minus A, paired by passage and seed, for the scores of responses."""
+    found = difference(a.responses, b.responses, a.asked_passages, resamples=RESAMPLES)
+    return {name: asdict(found[name]) for name in SHOWN if name in found}
+
+
+def table(settings: dict[str, Any]) -> str:
+    """A Markdown table of all settings, intervals in small."""
+    lines = [
+        "| run | seeds | steps | " + " | ".join(SHOWN.values()) + " |",
+        "|---|---|---|" + "---|" * len(SHOWN),
+    ]
+    for name, entry in settings.items():
+        cells = []
+        for score in SHOWN:
+            found = entry["scores"].get(score)
+            if found is None or found["value"] is None:
+                cells.append("–")
+            elif found["low"] is None:
+                cells.append(f"{found['value']:.3f}")
+            else:
+                cells.append(f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]")
+        steps = entry["steps"] or "–"
+        lines.append(f"| {name} | {entry['runs'] or '–'} | {steps} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def differing(differences: dict[str, Any]) -> str:
+    """A Markdown table of paired differences."""
+    names = [name for name in SHOWN if any(name in d for d in differences.values())]
+    lines = [
+        "| difference, paired | " + " | ".join(SHOWN[name] for name in names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
+    for title, scores in differences.items():
+        cells = [
+            f"{s['difference']:+.3f} [{s['low']:+.3f}, {s['high']:+.3f}]"
+            if (s := scores[name])["low"] is not None
+            else "–"
+            for name in names
+        ]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def plot(settings: dict[str, Any], path: Path) -> None:
+    """The three scores that decide, as bars with their intervals."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "askqa"
+    import matplotlib.pyplot as plt
+
+    shown = {n: e for n, e in settings.items() if e["runs"]}
+    figure, axes = plt.subplots(1, 3, figsize=(11, 0.4 * len(shown) + 1.4), sharey=True)
+    for axis, score in zip(
+        axes, ("decision_macro_f1", "trajectory_f1", "listener_wer"), strict=True
+    ):
+        for place, (name, entry) in enumerate(reversed(shown.items())):
+            found = entry["scores"].get(score)
+            if found is None or found["value"] is None or found["low"] is None:
+                continue
+            colour = "#888888" if name.startswith("main,") else "#2a6f97"
+            error = [[found["value"] - found["low"]], [found["high"] - found["value"]]]
+            axis.barh(place, found["value"], xerr=error, color=colour, height=0.6, capsize=3)
+            axis.plot(found["seeds"], [place] * len(found["seeds"]), "k.", markersize=4)
+        best_of = [
+            e["scores"][score]["value"]
+            for n, e in settings.items()
+            if not e["runs"] and n != "random" and score in e["scores"]
+        ]
+        if best_of:
+            best = min(best_of) if score.endswith("wer") else max(best_of)
+            axis.axvline(best, color="#bb3e03", linestyle="--", linewidth=1)
+        axis.set_title(SHOWN[score] + (" (less is better)" if score.endswith("wer") else ""))
+        axis.set_yticks(range(len(shown)), list(reversed(shown)))
+        axis.set_xlim(left=0)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    arguments = parser.parse_args()
+    groups: dict[str, list[Path]] = defaultdict(list)
+    records: dict[str, list[Any]] = defaultdict(list)
+    for path in sorted(arguments.runs.glob("*/result.json")):
+        record = json.loads(path.read_text())
+        run = record["run"]
+        name = f"{run['mixture']}, {run['fraction'] * 100:g} %" + (", long" if run["long"] else "")
+        groups[name].append(path.parent)
+        records[name].append(record)
+    limit = next(iter(records.values()))[0]["settings"]["limit"]
+    asked = [Asked.of(item) for item in islice(read_items(arguments.data, "test"), limit)]
+    made = {name: Setting(name, folders, asked) for name, folders in groups.items()}
+    content: dict[str, Any] = {}
+    for name in sorted(made, key=lambda n: (n.split(", ")[::-1], n)):
+        content[name] = {
+            "runs": len(made[name].folders),
+            "steps": max(r["trained"]["steps"] for r in records[name]),
+            "scores": made[name].scores(),
+            "each": records[name],
+        }
+    for name in BASELINES:
+        folder = arguments.runs / f"baseline-{name}"
+        if folder.is_dir():
+            predictions = list(read_records(folder / PREDICTIONS, Prediction))
+            found = estimate(
+                metrics_of(asked, predictions), [a.passage_id for a in asked], resamples=RESAMPLES
+            )
+            content[name] = {
+                "runs": 0,
+                "steps": 0,
+                "scores": {n: asdict(found[n]) | {"seeds": []} for n in SHOWN if n in found},
+            }
+    content["best constant response"] = {"runs": 0, "steps": 0, "scores": constants(records)}
+    differences = {
+        f"{b} − {a}": compared(made[b], made[a])
+        for b in made
+        for a in made
+        if b.startswith("all,")
+        and a.startswith(("main,", "all-", "main+"))
+        and len(made[a].folders) == len(made[b].folders)
+    }
+    result = {"test_dialogues": len(asked), "settings": content, "differences": differences}
+    (arguments.out / "world-results.json").write_text(json.dumps(result, indent=1) + "\n")
+    plot(content, arguments.out / "world.svg")
+    page = arguments.out / "multitask.md"
+    head, _, rest = page.read_text().partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    made_of = table(content) + "\n\n" + differing(differences)
+    page.write_text(f"{head}{BEGIN}\n{made_of}\n{END}{tail}")
+
+
+if __name__ == "__main__":
+    main()

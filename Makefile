@@ -26,7 +26,7 @@ demo: $(VENV)/core.stamp ## set up, then passages → dialogues → speech → d
 	@$(BIN)/askqa-build demo
 
 test: $(VENV)/dev.stamp ## set up what the tests need and run them
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 $(VENV)/torture.stamp: $(VENV)/dev.stamp
 	@echo "installing Ray and an object store to try into $(VENV) …"

@@ -35,6 +35,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == "torture" and not asked else None
 
 
+_LONG = ("test_life", "test_readme", "test_pipeline", "test_llm_generate", "test_train")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest files first: with two processes, none is left to one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in _LONG)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data that is not part of the repository."""

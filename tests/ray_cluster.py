@@ -33,7 +33,11 @@ class Nodes:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.address = self._answer()
+        try:
+            self.address = self._answer()
+        except RuntimeError:
+            self.close()
+            raise
 
     @property
     def environment(self) -> dict[str, str]:
@@ -48,9 +52,8 @@ class Nodes:
         self._tell("add")
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
+        with self._process:  # closes its input, which ends it
+            pass
 
     def _tell(self, word: str) -> None:
         assert self._process.stdin is not None

@@ -47,7 +47,7 @@ TinyFeatureExtractor.register_for_auto_class()
 Size = Literal["small", "medium"]
 SIZES: dict[Size, dict[str, Any]] = {
     "small": {"hidden_size": 128, "listener_layers": 3, "num_hidden_layers": 3},
-    "medium": {"hidden_size": 256, "listener_layers": 8, "num_hidden_layers": 6},
+    "medium": {"hidden_size": 256, "listener_layers": 6, "num_hidden_layers": 6},
 }
 WORDS = 4096
 """Most words that a tokenizer learns."""

@@ -174,6 +174,14 @@ class Settings(_Section):
 SectionT = TypeVar("SectionT", bound=_Section)
 
 
+def without_folder(spec: str) -> str:
+    """`squad:/home/ann/train.json` or `coqui:/models/vctk` as the world may see it: without the
+    folders of this machine, where it names a path of it."""
+    scheme, colon, rest = spec.partition(":")
+    path = Path(rest)
+    return f"{scheme}{colon}{path.name}" if path.is_absolute() or path.exists() else spec
+
+
 def load_settings(build: Path) -> Settings:
     """Read askqa.toml; defaults where there is none.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue, ValidationError
 
-from askqa_builder.config import GenerateSettings
+from askqa_builder.config import GenerateSettings, without_folder
 from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import BuildError, SettingsError, SourceError
 from askqa_builder.schema import Correction, Dialogue, Draft, Passage, Provenance, Reject
@@ -59,14 +59,8 @@ def ingest(build: Build, settings: GenerateSettings, progress: Callable[[int], N
         raise SourceError(
             f"{', '.join(settings.sources)}: no usable passage; is it the right file?"
         )
-    names: list[JsonValue] = [_without_folder(spec) for spec in settings.sources]
+    names: list[JsonValue] = [without_folder(spec) for spec in settings.sources]
     return build.close_stage("passages", shard + 1, {"sources": names}, totals)
-
-
-def _without_folder(spec: str) -> str:
-    """A source as the world may see it: without the folders of this machine."""
-    scheme, colon, rest = spec.partition(":")
-    return f"{scheme}{colon}{Path(rest).name}"
 
 
 def _chunks(

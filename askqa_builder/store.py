@@ -418,5 +418,6 @@ _AGAIN = {
     "passages": "run `askqa-build generate` (again)",
     "dialogues": "run `askqa-build generate` (again)",
     "speech": "run `askqa-build synthesize` (again)",
+    "parts": "run `askqa-build release` (again)",
     "release": "run `askqa-build release` (again)",
 }

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from askqa_builder.asr import VERSION as ASR_VERSION
 from askqa_builder.asr import Gate, Recogniser, open_recogniser
 from askqa_builder.clips import VERSION, ClipShard, ClipWriter
-from askqa_builder.config import SynthesizeSettings
+from askqa_builder.config import SynthesizeSettings, without_folder
 from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import BuildError
 from askqa_builder.journal import Journal
@@ -57,13 +57,12 @@ class SynthesizeStage:
 
     def settings(self) -> dict[str, JsonValue]:
         how = self.how
+        heard: dict[str, JsonValue] = {"asr": without_folder(how.asr), "max_wer": how.max_wer}
         return {
             "seed": how.seed,
-            "narrator": how.narrator,
-            "user": how.user,
-            "assistant": how.assistant,
+            **{role: without_folder(spec) for role, spec in self._specs().items()},
             **({"perturbed": how.conditions.described()} if how.perturb else {}),
-            **({"asr": how.asr, "max_wer": how.max_wer} if how.asr != "none" else {}),
+            **(heard if how.asr != "none" else {}),
         }
 
     def engines(self, build: Build) -> dict[SpeakerRole, Voices]:

@@ -36,7 +36,7 @@ from askqa_builder.errors import (
 )
 from askqa_builder.schema import Clip, Reject, SpokenDialogue
 from askqa_builder.store import Build, read_records
-from askqa_builder.synthesize import synthesize
+from askqa_builder.synthesize import SynthesizeStage, synthesize
 
 pytest.importorskip("jiwer", reason="needs the extra asr")
 needs_whisper = pytest.mark.skipif(
@@ -426,6 +426,16 @@ def test_a_local_model_that_babbles_rejects_everything(
 
 
 @needs_whisper
+def test_folders_of_this_machine_are_not_published(tmp_path: Path) -> None:
+    how = SynthesizeSettings(
+        asr=f"faster-whisper:{tmp_path}", narrator=f"coqui:{tmp_path}", user="openai:tts-1"
+    )
+    told = SynthesizeStage(how).settings()
+    assert str(tmp_path) not in json.dumps(told)
+    assert told["asr"] == f"faster-whisper:{tmp_path.name}"
+    assert (told["user"], told["assistant"]) == ("openai:tts-1", "espeak")
+
+
 def test_a_local_model_hears_the_same_every_time(tiny_whisper: Path, plain: Path) -> None:
     clips = list(sounds(plain).items())[:3]
     settings = SynthesizeSettings(asr=f"faster-whisper:{tiny_whisper}")
@@ -433,7 +443,7 @@ def test_a_local_model_hears_the_same_every_time(tiny_whisper: Path, plain: Path
     for _ in range(2):
         recogniser = open_recogniser(settings, tiny_whisper)
         assert recogniser is not None
-        assert recogniser.name.startswith("faster-whisper:tiny 1.")
+        assert re.match(r"faster-whisper:tiny [0-9a-f]{12} 1\.", recogniser.name)
         runs.append(list(recogniser.transcribe(clips)))
     assert runs[0] == runs[1]
     assert [key for key, _ in runs[0]] == [key for key, _ in clips]

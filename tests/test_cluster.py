@@ -111,6 +111,8 @@ def test_nodes_have_the_same_version() -> None:
 def test_an_engine_that_cannot_be_is_refused(name: str, workers: int | None, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         open_engine(name, workers)
+    with pytest.raises(SettingsError, match="--gpus is for a cluster"):
+        open_engine("local", gpus=1)
 
 
 def test_an_endpoint_is_asked_by_one_process_on_every_engine() -> None:

@@ -50,7 +50,7 @@ class OpenAIRecogniser:
         url = url or settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         self._base_url = checked_url(url)
         self._settings, self._cache, self._language = settings, cache, language
-        self.name = f"openai:{self._model}@{urlsplit(self._base_url).netloc}"
+        self.name = f"openai:{self._model}@{urlsplit(self._base_url).netloc} ({language})"
 
     def transcribe(
         self, sounds: Iterable[tuple[str, bytes]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from askqa_builder import audio
 from askqa_builder.config import CoquiSettings
 from askqa_builder.errors import MissingExtraError, RecogniserError, RefusedClipError
+from askqa_builder.store import digest, sha256_of
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -33,9 +34,11 @@ class FasterWhisper:
         self._language = machine.language
         self._model = _loaded(model, machine)
         self._on_gpu = self._model.model.device == "cuda"
+        # two folders may have one name, and a folder's files may change
+        which = f"{Path(model).name} {_content(Path(model))}" if Path(model).is_dir() else model
         self.name = (
-            f"faster-whisper:{Path(model).name} {version('faster-whisper')} "
-            f"(CTranslate2 {version('ctranslate2')})"
+            f"faster-whisper:{which} {version('faster-whisper')} "
+            f"(CTranslate2 {version('ctranslate2')}, {machine.language})"
         )
 
     @property
@@ -58,6 +61,10 @@ class FasterWhisper:
                 without_timestamps=True,
             )
             yield key, " ".join(segment.text.strip() for segment in segments).strip()
+
+
+def _content(folder: Path) -> str:
+    return digest(*(sha256_of(folder / name).sha256 for name in _FILES))[:12]
 
 
 def _loaded(model: str, machine: CoquiSettings) -> WhisperModel:

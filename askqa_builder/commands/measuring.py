@@ -117,6 +117,7 @@ def evaluate(
         budget=Budget(budget_usd),
         cache=out / "cache" / "replies.sqlite",
     )
+    where = open_engine(engine, workers, gpus)
     is_spread = engine != "local" or (workers or 1) > 1
     if is_spread and (user or is_benchmark(data)):
         raise SettingsError("--engine and --workers are for data sets, and a user by rules")
@@ -162,7 +163,7 @@ def evaluate(
                     max_new_tokens,
                     settings.device,
                 )
-                spread(stage, out, open_engine(engine, workers, gpus))
+                spread(stage, out, where)
             responder = stack.enter_context(
                 open_responder(model, release, split=split, settings=settings)
             )

@@ -18,6 +18,8 @@ def open_engine(name: str = "local", workers: int | None = None, gpus: float = 0
     """
     if workers is not None and not 1 <= workers <= 1000:
         raise SettingsError(f"--workers {workers}: give a number from 1 to 1000")
+    if gpus and name == "local":
+        raise SettingsError("--gpus is for a cluster's --engine: here, --device says it")
     if name == "local":
         from askqa_builder.engines.local import Local, default_workers
 

@@ -231,7 +231,7 @@ def test_every_clip_is_heard_and_the_release_says_by_whom_and_how_well(
         said = here("synthesize", build, "--asr", f"openai:ears@{server.base_url}")
         assert server.paid == len(ears.texts) == len(ears.heard)
         assert server.most_open > 8
-    name = f"openai:ears@127.0.0.1:{server.port}"
+    name = f"openai:ears@127.0.0.1:{server.port} (en)"
     assert "0.0% of" in said
     assert sounds(build) == sounds(plain)
     for dialogue in spoken_dialogues(build):

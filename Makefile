@@ -34,7 +34,7 @@ $(VENV)/torture.stamp: $(VENV)/dev.stamp
 	@touch $@
 
 torture: $(VENV)/torture.stamp ## kills, full disks, flipped bits, dying servers and nodes (minutes)
-	@$(BIN)/python -m pytest tests/torture -n 2 --dist loadfile
+	@$(BIN)/python -m pytest tests/torture -n 2 --dist worksteal --durations 20
 
 check: $(VENV)/dev.stamp ## format, lint, types
 	@$(BIN)/ruff format --check .

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,12 @@ from scripted_models import good_model, write_stories
 from speech_server import VOICES, speak
 
 pytestmark = pytest.mark.timeout(1800)
+
+Arguments = tuple[str | Path, ...]
+
+
+def impatient(*arguments: str | Path) -> list[str]:
+    return [sys.executable, str(Path(__file__).with_name("impatient.py")), *map(str, arguments)]
 
 
 def made(folder: Path) -> dict[str, str]:
@@ -27,29 +35,53 @@ def at(port: int, script: Script) -> OpenAIServer:
     return server
 
 
+@dataclass
+class Deaths:
+    """What a server went through until a command had ended well."""
+
+    given_up: int = 0
+    """Times that it stayed dead, and the command stopped with one line."""
+    outlived: int = 0
+    """Times that it was back before the command gave up."""
+    paid: int = 0
+
+    @property
+    def all(self) -> int:
+        return self.given_up + self.outlived
+
+
 def tortured(
-    script: Script, port: int, arguments: tuple[str | Path, ...], chance: random.Random
-) -> tuple[int, int]:
+    script: Script, calm: OpenAIServer, arguments: Arguments, chance: random.Random
+) -> Deaths:
     """Run a command until it ends well, with a server that dies after some requests each time.
 
-    Returns how often the server died under it, and how many requests were paid in all.
+    `calm` is the server that answered the undisturbed run, at the same address.
     """
-    deaths = paid = 0
+    deaths = Deaths()
     while True:
-        with at(port, script) as server:
-            process = subprocess.Popen(
-                command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
-            last = chance.randint(10, 80)
-            while process.poll() is None and server.paid < last:
-                time.sleep(0.005)
-        paid += server.paid
+        # the first that gives up has a user's patience, which takes a minute
+        line = impatient(*arguments) if deaths.given_up else command(*arguments)
+        process = subprocess.Popen(
+            line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        stays_dead = False
+        while process.poll() is None and not stays_dead:
+            last = chance.randint(1, calm.paid // 6)
+            with at(calm.port, script) as server:
+                while process.poll() is None and server.paid < last:
+                    time.sleep(0.005)
+            deaths.paid += server.paid
+            if process.poll() is None:
+                stays_dead = chance.random() < 0.4
+                deaths.outlived += not stays_dead
+                time.sleep(chance.random())
         said = process.communicate()[1].strip()
         if process.returncode == 0:
-            return deaths, paid
-        deaths += 1
+            return deaths
+        deaths.given_up += 1
         assert process.returncode == 1, said
         assert len(said.splitlines()) == 1, said
+        assert f"127.0.0.1:{calm.port}" in said
 
 
 def test_a_language_model_that_dies_again_and_again(tmp_path: Path) -> None:
@@ -64,11 +96,11 @@ def test_a_language_model_that_dies_again_and_again(tmp_path: Path) -> None:
     calm, build = tmp_path / "calm", tmp_path / "build"
     with OpenAIServer(good_model) as server:
         askqa(*arguments(calm, server.base_url))
-    deaths, paid = tortured(
-        good_model, server.port, arguments(build, server.base_url), random.Random(1)
-    )
-    assert deaths >= 2
-    assert paid <= server.paid + deaths * 4, "only what was in flight is paid again"
+    deaths = tortured(good_model, server, arguments(build, server.base_url), random.Random(1))
+    print(deaths)
+    assert deaths.given_up >= 3
+    assert deaths.outlived >= 3
+    assert deaths.paid <= server.paid + deaths.all * 4, "only what was in flight is paid again"
     assert made(build) == made(calm)
 
 
@@ -86,7 +118,9 @@ def test_a_speech_endpoint_that_dies_again_and_again(calm: Path, tmp_path: Path)
     undisturbed, build = tmp_path / "undisturbed", tmp_path / "build"
     with OpenAIServer(speak) as server:
         askqa(*arguments(undisturbed, server.base_url))
-    deaths, paid = tortured(speak, server.port, arguments(build, server.base_url), random.Random(2))
-    assert deaths >= 2
-    assert paid <= server.paid + deaths * 4, "only what was in flight is paid again"
+    deaths = tortured(speak, server, arguments(build, server.base_url), random.Random(2))
+    print(deaths)
+    assert deaths.given_up >= 3
+    assert deaths.outlived >= 3
+    assert deaths.paid <= server.paid + deaths.all * 4, "only what was in flight is paid again"
     assert made(build) == made(undisturbed)

@@ -16,7 +16,7 @@ from askqa_builder.errors import SettingsError
 from askqa_builder.perturb import Conditions
 from askqa_builder.perturb import parse as parse_perturbation
 from askqa_builder.schema import SpeakerRole
-from askqa_builder.store import first_problem, storage_errors, write_text
+from askqa_builder.store import Build, first_problem
 
 FILE_NAME = "askqa.toml"
 
@@ -182,31 +182,26 @@ def without_folder(spec: str) -> str:
     return f"{scheme}{colon}{path.name}" if path.is_absolute() or path.exists() else spec
 
 
-def load_settings(build: Path) -> Settings:
+def load_settings(build: Build) -> Settings:
     """Read askqa.toml; defaults where there is none.
 
     Raises SettingsError naming the key that is wrong.
     """
-    path = build / FILE_NAME
-    if not path.is_file():
-        return Settings()
+    where = f"{build.location}/{FILE_NAME}"
     try:
-        with storage_errors(path):
-            return Settings.model_validate(tomllib.loads(path.read_text()))
+        return Settings.model_validate(tomllib.loads((build.read(FILE_NAME) or b"").decode()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}; mend or delete the file") from error
+        raise SettingsError(f"{where}: not valid TOML: {error}; mend or delete the file") from error
     except ValidationError as error:
-        raise SettingsError(f"{path}: {first_problem(error)}; mend or delete the line") from error
+        raise SettingsError(f"{where}: {first_problem(error)}; mend or delete the line") from error
 
 
-def save_settings(build: Path, settings: Settings) -> None:
+def save_settings(build: Build, settings: Settings) -> None:
     """Write askqa.toml atomically, without what is left at its default."""
     import tomli_w
 
-    path = build / FILE_NAME
     text = tomli_w.dumps(settings.model_dump(mode="json", exclude_defaults=True, exclude_none=True))
-    if not path.is_file() or path.read_text() != text:
-        write_text(path, text)
+    build.write(FILE_NAME, text)
 
 
 def overlaid(section: SectionT, **options: object) -> SectionT:

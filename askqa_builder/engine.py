@@ -64,10 +64,11 @@ class ShardReport:
 class Engine(Protocol):
     """Calls `run_shard` for every shard, somewhere."""
 
-    def limited(self, per_machine: int | None, in_all: int | None) -> Engine:
-        """The same engine with at most so many shards at a time; None: no further limit.
+    def limited(self, processes: int) -> Engine:
+        """The same engine with at most so many processes on one machine.
 
-        What a machine can bear is for a cluster's scheduler to know: it hands out cores and GPUs.
+        On a cluster: in one task. How many tasks a machine can bear is for its scheduler to know,
+        which hands out cores and GPUs.
         """
         ...
 

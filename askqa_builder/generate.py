@@ -23,6 +23,7 @@ from askqa_builder.store import (
     ShardOutput,
     digest,
     first_problem,
+    parse_records,
     read_records,
     write_records,
 )
@@ -247,8 +248,8 @@ def dialogue_of(passage: Passage, draft: Draft, writer: str, version: str) -> Di
 
 def read_corrections(build: Build) -> list[Correction]:
     """The corrections that people left in the build folder; none where there is no file."""
-    path = build.root / CORRECTIONS
-    corrections = list(read_records(path, Correction)) if path.is_file() else []
+    path = f"{build.location}/{CORRECTIONS}"
+    corrections = list(parse_records(build.read(CORRECTIONS) or b"", path, Correction))
     twice = [name for name, count in Counter(c.id for c in corrections).items() if count > 1]
     if twice:
         raise BuildError(f"{path}: {twice[0]!r} is corrected twice; keep one line of each id")
@@ -308,8 +309,8 @@ def generate(
     manifest = run_stage(stage, build, engine=engine, progress=progress)
     if not manifest.counts.get("candidates"):
         raise SourceError(
-            f"{build.root}: no dialogue could be written: the offline writers need passages with "
-            "human questions (for plain text: --writer llm)"
+            f"{build.location}: no dialogue could be written: the offline writers need passages "
+            "with human questions (for plain text: --writer llm)"
         )
     return manifest
 
@@ -320,10 +321,12 @@ def _limits(stage: GenerateStage, build: Build, count: int) -> dict[int, int]:
     left = count
     for shard in range(stage.shards(build)):
         if left > 0:
+            stage.inputs(build, shard)  # which must be whole, and here
             made = sum(isinstance(item, Dialogue) for item in stage.dialogues(build, shard))
             if made > left:
                 limits[shard] = left
             left -= min(made, left)
+            build.drop_copies()
         else:
             limits[shard] = 0
     return limits

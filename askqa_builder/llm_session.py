@@ -217,7 +217,7 @@ async def opened(
         tokens_per_minute=llm.tokens_per_minute,
         timeout_s=llm.timeout_s,
     )
-    with ReplyCache(build.root / CACHE) as cache:
+    with build.paid(), ReplyCache(build.root / CACHE) as cache:
         budget = Budget(llm.budget_usd, spent_usd=cache.spent_usd())
         endpoint = Endpoint(
             cache, base_url=llm.base_url, limits=limits, prices=prices, budget=budget

@@ -18,13 +18,12 @@ class Shelf:
     """
 
     def __init__(self, build: Build, seed: int) -> None:
-        self._paths = [
-            build.shard_path("passages", shard)
-            for shard in range(build.complete("passages").shards)
-        ]
+        shards = range(build.complete("passages").shards)
+        self._paths = [build.shard_path("passages", shard) for shard in shards]
         keys: list[tuple[int, bytes, int, int, int, str]] = []
         seen: Counter[str] = Counter()
         for shard, path in enumerate(self._paths):
+            build.verified("passages", shard)
             offset = 0
             with path.open("rb") as file:
                 for line, text in enumerate(file):

@@ -12,8 +12,8 @@ that belongs to it, so a run can tell what is current, what is stale, and what i
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -39,9 +39,6 @@ _REMEDIES = {
     errno.EEXIST: "a part of the path is a file, not a folder; choose another path",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
 }
-
-
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
 class FileDigest(Record):
@@ -149,11 +146,20 @@ def read_records(path: Path, model: type[RecordT]) -> Iterator[RecordT]:
     Raises BuildError naming the line that is not a `model`.
     """
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield model.model_validate_json(line)
-            except ValidationError as error:
-                raise BuildError(f"{path}:{number}: {first_problem(error)}") from error
+        yield from _records(file, path, model)
+
+
+def parse_records(content: bytes, called: str, model: type[RecordT]) -> Iterator[RecordT]:
+    """The same of a file that has been read; `called` is its name in errors."""
+    yield from _records(io.BytesIO(content), called, model)
+
+
+def _records(lines: Iterable[bytes], called: Path | str, model: type[RecordT]) -> Iterator[RecordT]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield model.model_validate_json(line)
+        except ValidationError as error:
+            raise BuildError(f"{called}:{number}: {first_problem(error)}") from error
 
 
 def first_problem(error: ValidationError) -> str:
@@ -194,7 +200,7 @@ class ShardOutput:
 
 
 class Build:
-    """A build folder."""
+    """A build folder. What a build elsewhere does in another way is here what a folder does."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -204,9 +210,6 @@ class Build:
         """Where the build is, for another process or machine."""
         return str(self.root)
 
-    def drop_copies(self) -> None:
-        """Free what is held here of a build that is elsewhere."""
-
     # -- paths ---------------------------------------------------------------------------------
 
     def shard_path(self, stage: str, shard: int, suffix: str = ".jsonl") -> Path:
@@ -215,11 +218,29 @@ class Build:
     def rejects_path(self, stage: str, shard: int) -> Path:
         return self.root / "rejects" / f"{stage}-{shard:05d}.jsonl"
 
-    def _receipt_path(self, stage: str, shard: int) -> Path:
-        return self.shard_path(stage, shard, ".receipt.json")
+    # -- small files, by their names: settings, receipts, manifests --------------------------------
 
-    def _manifest_path(self, stage: str) -> Path:
-        return self.root / stage / "manifest.json"
+    def read(self, name: str) -> bytes | None:
+        """What a small file holds; None if there is none."""
+        path = self.root / name
+        with storage_errors(path):
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, text: str) -> None:
+        """Write a small file, unless it says so already."""
+        if self.read(name) != text.encode():
+            write_text(self.root / name, text)
+
+    def remove(self, name: str) -> None:
+        with storage_errors(self.root / name):
+            (self.root / name).unlink(missing_ok=True)
+
+    def names(self, folder: str) -> list[str]:
+        """Every file of a folder of the build."""
+        return [f"{folder}/{path.name}" for path in (self.root / folder).glob("*")]
 
     # -- one command at a time -------------------------------------------------------------------
 
@@ -229,30 +250,11 @@ class Build:
 
         Raises BuildError if another command holds it.
         """
-        path = self.root / ".lock"
-        with storage_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno in _NO_LOCKS:
-                    yield  # some network file systems: there the user sees to it
-                    return
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise BuildError(
-                    f"{self.root}: another command (process {holder}) is at work on this build; "
-                    "wait for it, or choose another --out folder"
-                ) from error
-            with storage_errors(path):
-                file.truncate(0)
-                file.write(str(os.getpid()))
-                file.flush()
-            self._sweep()
+        from askqa_builder.lock import lock
+
+        with lock(self.root) as is_held:
+            if is_held:
+                self._sweep()
             yield
 
     def _sweep(self) -> None:
@@ -268,10 +270,10 @@ class Build:
 
     def receipt(self, stage: str, shard: int) -> Receipt | None:
         """The receipt of a shard; None if there is none or it cannot be read."""
+        text = self.read(receipt_name(stage, shard))
         try:
-            text = self._receipt_path(stage, shard).read_bytes()
-            receipt = Receipt.model_validate_json(text)
-        except (FileNotFoundError, ValidationError):
+            receipt = Receipt.model_validate_json(text or b"")
+        except ValidationError:
             return None
         if receipt.seal and text != receipt.sealed().model_dump_json(indent=1).encode():
             return None
@@ -291,10 +293,14 @@ class Build:
         """
         receipt = self.receipt(stage, shard)
         if receipt is None:
-            raise BuildError(f"{self.root}: shard {shard} of {stage}/ is missing; {_AGAIN[stage]}")
+            raise BuildError(
+                f"{self.location}: shard {shard} of {stage}/ is missing; {_AGAIN[stage]}"
+            )
         damaged = self._damage(receipt, to_read=to_read)
         if damaged is not None:
-            raise BuildError(f"{self.root / damaged}: damaged or changed by hand; {_AGAIN[stage]}")
+            raise BuildError(
+                f"{self.location}/{damaged}: damaged or changed by hand; {_AGAIN[stage]}"
+            )
         return receipt
 
     def _damage(self, receipt: Receipt, *, to_read: bool) -> str | None:
@@ -319,18 +325,19 @@ class Build:
                     latest.update(self._latest(Path(name).parent.name) or self.loose(name))
                 if latest.get(name) != sha256:
                     raise BuildError(
-                        f"{self.root}: shard {shard} of {stage}/ is stale: {name} has changed; "
+                        f"{self.location}: shard {shard} of {stage}/ is stale: {name} has changed; "
                         f"{_AGAIN[stage]}"
                     )
         if dict(counts) != manifest.counts:
             raise BuildError(
-                f"{self._manifest_path(stage)}: damaged or changed by hand; {_AGAIN[stage]}"
+                f"{self.location}/{_manifest_name(stage)}: damaged or changed by hand; "
+                f"{_AGAIN[stage]}"
             )
 
     def loose(self, name: str) -> dict[str, str]:
         """sha256 of a file that no stage makes, such as people's corrections, by its name."""
-        path = self.root / name
-        return {name: sha256_of(path).sha256 if path.is_file() else "absent"}
+        content = self.read(name)
+        return {name: "absent" if content is None else hashlib.sha256(content).hexdigest()}
 
     def _latest(self, stage: str) -> dict[str, str]:
         if not stage:
@@ -351,9 +358,13 @@ class Build:
             files={str(p.relative_to(self.root)): sha256_of(p) for p in output.paths},
             counts=dict(sorted(counts.items())),
         ).sealed()
-        write_text(self._receipt_path(stage, shard), receipt.model_dump_json(indent=1))
+        self._keep(stage, shard, receipt)
         for path in output.scratch:
             path.unlink(missing_ok=True)
+
+    def _keep(self, stage: str, shard: int, receipt: Receipt) -> None:
+        """Write the receipt of files that are there."""
+        self.write(receipt_name(stage, shard), receipt.model_dump_json(indent=1))
 
     def inputs(
         self, stage: str, shard: int, suffixes: Iterable[str] = (".jsonl",)
@@ -368,8 +379,8 @@ class Build:
     def manifest(self, stage: str) -> Manifest | None:
         """The manifest of a stage; None while the stage is not complete."""
         try:
-            return Manifest.model_validate_json(self._manifest_path(stage).read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return Manifest.model_validate_json(self.read(_manifest_name(stage)) or b"")
+        except ValidationError:
             return None
 
     def complete(self, stage: str) -> Manifest:
@@ -379,13 +390,12 @@ class Build:
         """
         manifest = self.manifest(stage)
         if manifest is None:
-            raise BuildError(f"{self.root}: {stage}/ is missing or incomplete; {_AGAIN[stage]}")
+            raise BuildError(f"{self.location}: {stage}/ is missing or incomplete; {_AGAIN[stage]}")
         return manifest
 
     def open_stage(self, stage: str) -> None:
         """Mark a stage as being worked on."""
-        with storage_errors(self.root / stage):
-            self._manifest_path(stage).unlink(missing_ok=True)
+        self.remove(_manifest_name(stage))
 
     def close_stage(
         self, stage: str, shards: int, settings: Mapping[str, JsonValue], counts: Mapping[str, int]
@@ -394,23 +404,46 @@ class Build:
         manifest."""
         for path in (self.root / stage).glob(f"*{_SCRATCH}"):
             path.unlink(missing_ok=True)
-        for path in (*(self.root / stage).glob("*"), *self.rejects_path(stage, 0).parent.glob("*")):
-            if self.is_surplus(path, stage, shards):
-                path.unlink()
+        for name in (*self.names(stage), *self.names("rejects")):
+            if _is_surplus(name, stage, shards):
+                self.remove(name)
         manifest = Manifest(
             stage=stage, shards=shards, settings=dict(settings), counts=dict(sorted(counts.items()))
         )
-        text = manifest.model_dump_json(indent=1)
-        path = self._manifest_path(stage)
-        if not path.is_file() or path.read_text() != text:
-            write_text(path, text)
+        self.write(_manifest_name(stage), manifest.model_dump_json(indent=1))
         return manifest
 
-    def is_surplus(self, path: Path, stage: str, shards: int) -> bool:
-        """Whether a file belongs to a shard of the stage beyond the last one."""
-        number = path.name.removeprefix(f"{stage}-").split(".")[0]
-        ours = path.parent.name == stage or path.name.startswith(f"{stage}-")
-        return ours and number.isdecimal() and int(number) >= shards
+    # -- for a build that is elsewhere: a folder has all of it -----------------------------------
+
+    def drop_copies(self) -> None:
+        """Free what is held here of shards."""
+
+    @contextmanager
+    def paid(self) -> Iterator[None]:
+        """Around the asking of an endpoint: what has been paid is in cache/, and stays."""
+        yield
+
+    def fetch_release(self) -> None:
+        """Have here what the next release is compared with."""
+
+    def store_release(self) -> None:
+        """Put a release that has just been made where the build is."""
+
+
+def receipt_name(stage: str, shard: int) -> str:
+    return f"{stage}/{shard:05d}.receipt.json"
+
+
+def _manifest_name(stage: str) -> str:
+    return f"{stage}/manifest.json"
+
+
+def _is_surplus(name: str, stage: str, shards: int) -> bool:
+    """Whether a file belongs to a shard of the stage beyond the last one."""
+    folder, _, file = name.rpartition("/")
+    number = file.removeprefix(f"{stage}-").split(".")[0]
+    ours = folder == stage or file.startswith(f"{stage}-")
+    return ours and number.isdecimal() and int(number) >= shards
 
 
 _SCRATCH = ".scratch"
@@ -420,4 +453,5 @@ _AGAIN = {
     "speech": "run `askqa-build synthesize` (again)",
     "parts": "run `askqa-build release` (again)",
     "release": "run `askqa-build release` (again)",
+    "predicted": "run `askqa-build evaluate` (again)",
 }

@@ -16,7 +16,8 @@ from askqa_builder.asr import Gate, Recogniser, open_recogniser
 from askqa_builder.clips import VERSION, ClipShard, ClipWriter
 from askqa_builder.config import SynthesizeSettings, without_folder
 from askqa_builder.engine import Engine, ShardReport, run_stage
-from askqa_builder.errors import BuildError
+from askqa_builder.engines.local import Local
+from askqa_builder.errors import BuildError, SettingsError
 from askqa_builder.journal import Journal
 from askqa_builder.schema import Dialogue, Reject, SpeakerRole, SpokenDialogue
 from askqa_builder.store import (
@@ -166,14 +167,22 @@ def synthesize(
     engine: Engine | None = None,
     progress: Callable[[ShardReport, int], None] = lambda report, total: None,
 ) -> Manifest:
-    """Speak dialogues/ and return the manifest of speech/."""
+    """Speak dialogues/ and return the manifest of speech/.
+
+    Raises what `start` and the engine raise, and SettingsError for an endpoint and a cluster.
+    """
     stage = start(build, settings)
-    helpers = [*stage.engines(build).values(), stage.recogniser(build)]
-    if engine is not None:
-        most = [helper.max_processes for helper in helpers if helper is not None]
-        engine = engine.limited(
-            min((limit for limit in most if limit is not None), default=None),
-            # one process has an endpoint's budget and its limits in its hands
-            1 if any(h is not None and h.name.startswith("openai") for h in helpers) else None,
+    helpers = [h for h in (*stage.engines(build).values(), stage.recogniser(build)) if h]
+    engine = engine or Local()
+    limits = [h.max_processes for h in helpers if h.max_processes is not None]
+    if limits:
+        engine = engine.limited(min(limits))
+    if not any(helper.name.startswith("openai") for helper in helpers):
+        return run_stage(stage, build, engine=engine, progress=progress)
+    if not isinstance(engine, Local):
+        raise SettingsError(
+            "--engine: an endpoint is asked by one process, which has its limits and its budget in "
+            "its hands, --concurrency requests at a time; leave the option away"
         )
-    return run_stage(stage, build, engine=engine, progress=progress)
+    with build.paid():
+        return run_stage(stage, build, engine=engine, progress=progress)

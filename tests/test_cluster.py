@@ -21,7 +21,7 @@ from askqa_builder.engine import Stage
 from askqa_builder.engines import open_engine
 from askqa_builder.engines.cluster import check_version
 from askqa_builder.engines.local import Local
-from askqa_builder.engines.slurm import STAGES
+from askqa_builder.engines.slurm import STAGES, Job, Slurm, work
 from askqa_builder.errors import BuildError, MissingExtraError, SettingsError
 from askqa_builder.generate import GenerateStage
 from askqa_builder.release.parts import ReleaseStage
@@ -88,7 +88,7 @@ def test_where_there_is_no_slurm_or_ray_it_says_so(
     [
         GenerateStage("contrast", 7, 0.25, {3: 0, 4: 11}),
         SynthesizeStage(SynthesizeSettings(user="coqui:x", perturb=("noise=10",), max_wer=0.1)),
-        ReleaseStage(),
+        ReleaseStage((0, 2, 3)),
     ],
 )
 def test_a_stage_travels_in_words(stage: Stage) -> None:
@@ -115,12 +115,37 @@ def test_an_engine_that_cannot_be_is_refused(name: str, workers: int | None, wor
         open_engine("local", gpus=1)
 
 
-def test_an_endpoint_is_asked_by_one_process_on_every_engine() -> None:
-    assert Local(8).limited(None, 1) == Local(1)
-    assert Local(8).limited(2, None) == Local(2), "what this machine can bear"
-    for name in ("ray", "slurm"):
-        assert open_engine(name, 8).limited(None, 1) == open_engine(name, 1)
-        assert open_engine(name, 8).limited(1, None) == open_engine(name, 8), "not each machine"
+@pytest.mark.usefixtures("slurm")
+def test_an_endpoint_is_not_asked_by_a_cluster(build: Path) -> None:
+    spoken = ("--voices", "openai:tts-1", "--voice", "a", "--voice", "b", "--voice", "c")
+    line = one_line_here("synthesize", build, *SLURM, *spoken)
+    assert "--engine: an endpoint is asked by one process" in line
+
+
+def test_what_a_machine_can_bear_holds_for_a_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Local(8).limited(2) == Local(2)
+    assert open_engine("ray", 8).limited(1) == open_engine("ray", 8), "a task is one process"
+    limited = open_engine("slurm", 8).limited(2)
+    assert isinstance(limited, Slurm)
+    assert limited.workers == 8
+    used: list[int] = []
+    monkeypatch.setattr(Local, "reports", lambda self, *_: used.append(self.workers) or iter(()))
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "4")
+    for processes in (None, limited.processes):
+        job = Job(
+            version=__version__,
+            stage="parts",
+            settings={"cuts": (0, 1)},
+            location=str(tmp_path),
+            shards=1,
+            tasks=1,
+            processes=processes,
+        )
+        (tmp_path / "job.json").write_text(job.model_dump_json())
+        work(tmp_path, 0)
+    assert used == [4, 2]
 
 
 def test_what_a_worker_raises_arrives_whole() -> None:

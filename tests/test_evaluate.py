@@ -10,7 +10,8 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -447,18 +448,29 @@ def test_data_without_the_needed_columns_is_named(release: Path, tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("engine", ["local", "slurm"])
+@pytest.mark.parametrize(("engine", "data"), [("local", "{}"), ("slurm", "file://{}")])
 def test_an_evaluation_in_shards_says_the_same(
-    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, data: str
 ) -> None:
     import fake_slurm
 
+    from askqa_builder import console
+
+    shown: list[int] = []
+
+    @contextmanager
+    def bar(label: str, quiet: bool) -> Iterator[Callable[[object, int], None]]:
+        yield lambda report, total: shown.append(total)
+
+    monkeypatch.setattr(console, "shard_progress", bar)
     fake_slurm.install(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    common = ("evaluate", release, "--model", "oracle-text", "--split", "train", "--batch-size")
-    common += (4, "--resamples", 10)
-    here(*common, "--out", tmp_path / "one")
-    here(*common, "--out", tmp_path / "many", "--engine", engine, "--workers", 2)
+    monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / "mirror"))
+    common = ("--model", "oracle-text", "--split", "train", "--batch-size", 4, "--resamples", 10)
+    here("evaluate", release, *common, "--out", tmp_path / "one")
+    spread = ("--out", tmp_path / "many", "--engine", engine, "--workers", 2)
+    here("evaluate", data.format(release), *common, *spread)
+    assert len(shown) == shown[0] > 1, "progress is told by the shard"
     one, many = (
         [json.loads(line) | {"seconds": 0} for line in (f / PREDICTIONS).read_text().splitlines()]
         for f in (tmp_path / "one", tmp_path / "many")

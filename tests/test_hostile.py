@@ -169,7 +169,7 @@ def at(name: str, read: Callable[[Path], Any]) -> Callable[[Path, bytes], None]:
 
 
 READERS: dict[str, Callable[[Path, bytes], None]] = {
-    "settings": at("askqa.toml", load_settings),
+    "settings": at("askqa.toml", lambda folder: load_settings(Build(folder))),
     "corrections": at("corrections.jsonl", lambda folder: read_corrections(Build(folder))),
     "dialogues to check": at("file.jsonl", lambda folder: check_path(folder / "file.jsonl")),
     "release": at("manifest.json", read_manifest),

@@ -214,7 +214,7 @@ def estimate(
     from askqa_builder.remote import open_build
 
     build = open_build(out)
-    settings = load_settings(build.root)
+    settings = load_settings(build)
     settings = settings.model_copy(
         update={
             "generate": overlaid(
@@ -249,5 +249,5 @@ def estimate(
         stage.ingest(build, settings.generate, lambda count: None)
         with llm_progress(quiet or json) as progress:
             result = preview.estimate(build, settings.generate, settings.llm, progress)
-        save_settings(build.root, settings)  # once it has worked
+        save_settings(build, settings)  # once it has worked
     typer.echo(result.model_dump_json(indent=1) if json else result.text())

@@ -70,7 +70,7 @@ def generate(
 
     runner = open_engine(engine, workers, gpus)
     build = open_build(out)
-    settings = load_settings(build.root)
+    settings = load_settings(build)
     section = overlaid(
         settings.generate,
         sources=source,
@@ -128,9 +128,7 @@ def generate(
             elif not quiet:
                 print_counts("dialogues", manifest.counts)
                 llm.told_of_corrections(build, manifest)
-        save_settings(
-            build.root, settings
-        )  # once it has worked: a refused option is not remembered
+        save_settings(build, settings)  # once it has worked: a refused option is not remembered
     if stopped is not None:
         raise stopped  # what was made until then is written, and the settings with it
     if not quiet and not json:
@@ -183,7 +181,7 @@ def synthesize(
 
     runner = open_engine(engine, workers, gpus)
     folder = open_build(build)
-    settings = load_settings(folder.root)
+    settings = load_settings(folder)
     section = overlaid(
         settings.synthesize,
         narrator=narrator or voices,
@@ -217,7 +215,7 @@ def synthesize(
     with folder.locked():
         stage.start(folder, section)
         # before the work: whoever goes on with a run that was killed need not repeat the options
-        save_settings(folder.root, settings.model_copy(update={"synthesize": section}))
+        save_settings(folder, settings.model_copy(update={"synthesize": section}))
         with shard_progress("speaking", quiet or json) as progress:
             manifest = stage.synthesize(folder, section, engine=runner, progress=progress)
     if json:
@@ -260,6 +258,7 @@ def release(
     from askqa_builder.config import load_settings, overlaid, save_settings
     from askqa_builder.console import shard_progress
     from askqa_builder.engines import open_engine
+    from askqa_builder.objects import is_url
     from askqa_builder.release import folder as stage
     from askqa_builder.release.fetch import release_folder
     from askqa_builder.remote import open_build
@@ -267,7 +266,7 @@ def release(
     runner = open_engine(engine, workers, gpus)
     folder = open_build(build)
     folder.complete("speech")
-    settings = load_settings(folder.root)
+    settings = load_settings(folder)
     section = overlaid(settings.release, title=title, license=license, repo=repo, card=card)
     with folder.locked(), shard_progress("packaging", quiet or json) as progress:
         manifest = stage.release(
@@ -278,7 +277,7 @@ def release(
             engine=runner,
             progress=progress,
         )
-        save_settings(folder.root, settings.model_copy(update={"release": section}))
+        save_settings(folder, settings.model_copy(update={"release": section}))
     if json:
         typer.echo(manifest.model_dump_json(indent=1))
     elif not quiet:
@@ -289,7 +288,9 @@ def release(
             f"version {manifest.version}: {sum(manifest.hours.values()):.2f} hours of conversation "
             f"({manifest.hours_spoken:.2f} hours of audio, each narration counted once)"
         )
-        typer.echo(f'load it: datasets.load_dataset("{folder.root / "release"}")')
+        where = f"{folder.location}/release"
+        load = f'load it: datasets.load_dataset("{where}")'
+        typer.echo(f"stored: {where}" if is_url(where) else load)
 
 
 def check(

@@ -98,7 +98,7 @@ def evaluate(
     """
     from contextlib import ExitStack
 
-    from askqa_builder.console import item_progress
+    from askqa_builder.console import item_progress, shard_progress
     from askqa_builder.engines import open_engine
     from askqa_builder.errors import SettingsError
     from askqa_builder.evaluate import evaluation, variants
@@ -122,7 +122,6 @@ def evaluate(
     if is_spread and (user or is_benchmark(data)):
         raise SettingsError("--engine and --workers are for data sets, and a user by rules")
     with ExitStack() as stack:
-        progress = stack.enter_context(item_progress("responding", quiet or json))
         if is_benchmark(data):
             without_use = {
                 "--perturb": perturb,
@@ -135,6 +134,7 @@ def evaluate(
             benchmark = open_benchmark(data, audio=audio)
             responder = stack.enter_context(open_responder(model, None, settings=settings))
             helpers = evaluation.open_helpers(stack, settings, judge=judge)
+            progress = stack.enter_context(item_progress("responding", quiet or json))
             content = evaluate_benchmark(
                 benchmark,
                 responder,
@@ -154,7 +154,8 @@ def evaluate(
             check_data(release, split)
             if is_spread:
                 stage = PredictStage(
-                    str(release.resolve()),
+                    str(release.resolve()) if Path(data).is_dir() else data,
+                    evaluation.data_digest(release, split, limit),
                     model,
                     split,
                     rounds,
@@ -163,7 +164,9 @@ def evaluate(
                     max_new_tokens,
                     settings.device,
                 )
-                spread(stage, out, where)
+                with shard_progress("responding", quiet or json) as spread_progress:
+                    spread(stage, out, where, spread_progress)
+            progress = stack.enter_context(item_progress("responding", quiet or json))
             responder = stack.enter_context(
                 open_responder(model, release, split=split, settings=settings)
             )

@@ -35,11 +35,13 @@ def push(
     Log in before, with `hf auth login` or HF_TOKEN. What was published before stays as it is
     under its own tag. After a broken connection, run the same command again.
     """
+    from askqa_builder.objects import is_url
     from askqa_builder.release.fetch import release_folder
     from askqa_builder.release.publish import publish
-    from askqa_builder.remote import is_url
 
-    folder = release_folder(f"{build}/release") if is_url(build) else Path(build) / "release"
+    folder = Path(build) / "release"
+    if is_url(build):
+        folder = release_folder(f"{build.rstrip('/')}/release", whole=True)
     done = publish(folder, repo, private=private, onto=onto, quiet=quiet or json)
     if json:
         import json as encoder

@@ -6,7 +6,7 @@ import os
 
 from askqa_builder import __version__
 from askqa_builder.errors import BuildError
-from askqa_builder.remote import is_url
+from askqa_builder.objects import is_url
 from askqa_builder.store import Build
 
 

@@ -30,9 +30,8 @@ class Local:
         if not 1 <= self.workers <= 256:
             raise SettingsError(f"--workers {self.workers}: give a number from 1 to 256")
 
-    def limited(self, per_machine: int | None, in_all: int | None) -> Local:
-        limits = [limit for limit in (per_machine, in_all) if limit is not None]
-        return replace(self, workers=min([self.workers, *limits]))
+    def limited(self, processes: int) -> Local:
+        return replace(self, workers=min(self.workers, processes))
 
     def reports(self, stage: Stage, build: Build, shards: range) -> Iterator[ShardReport]:
         if self.workers == 1 or len(shards) <= 1:

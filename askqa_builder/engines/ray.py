@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from askqa_builder import __version__
@@ -32,10 +32,8 @@ class Ray:
     gpus: float = 0
     """Of each worker."""
 
-    def limited(self, per_machine: int | None, in_all: int | None) -> Ray:
-        if in_all is None:
-            return self
-        return replace(self, workers=min(self.workers or in_all, in_all))
+    def limited(self, processes: int) -> Ray:
+        return self  # a task is one process
 
     def reports(self, stage: Stage, build: Build, shards: range) -> Iterator[ShardReport]:
         ray = _connected()

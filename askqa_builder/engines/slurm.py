@@ -60,6 +60,8 @@ class Job(Record):
     location: str
     shards: int
     tasks: int
+    processes: int | None = None
+    """Of a task, at most."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,11 @@ class Slurm:
     workers: int = 16
     gpus: float = 0
     """Of each worker."""
+    processes: int | None = None
+    """Of a task, at most; its cores are one limit in any case."""
 
-    def limited(self, per_machine: int | None, in_all: int | None) -> Slurm:
-        return self if in_all is None else replace(self, workers=min(self.workers, in_all))
+    def limited(self, processes: int) -> Slurm:
+        return replace(self, processes=processes)
 
     def reports(self, stage: Stage, build: Build, shards: range) -> Iterator[ShardReport]:
         if not shards:
@@ -88,6 +92,7 @@ class Slurm:
             location=shared_location(build),
             shards=len(shards),
             tasks=tasks,
+            processes=self.processes,
         )
         write_text(folder / "job.json", job.model_dump_json(indent=1))
         write_text(folder / "job.sh", self._script(folder, name, tasks))
@@ -130,6 +135,8 @@ def work(folder: Path, task: int) -> None:
             job.settings
         )
         engine = Local(int(os.environ.get("SLURM_CPUS_PER_TASK", "1")))
+        if job.processes is not None:
+            engine = engine.limited(job.processes)
         shards = range(task, job.shards, job.tasks)
         for report in engine.reports(stage, open_build(job.location), shards):
             with storage_errors(folder), (folder / f"{task:05d}.reports").open("a") as file:

@@ -9,6 +9,7 @@ Endpoints are not spread: one process has their limits and their budget in its h
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from pydantic import JsonValue
 
 from askqa_builder import __version__
 from askqa_builder.engine import Engine, ShardReport, run_stage
-from askqa_builder.errors import SettingsError
+from askqa_builder.errors import ReleaseError, SettingsError
 from askqa_builder.evaluate.evaluation import Device, data_digest
 from askqa_builder.evaluate.items import read_items
 from askqa_builder.evaluate.replies import Replies
@@ -36,6 +37,7 @@ from askqa_builder.evaluate.run import (
     predict,
 )
 from askqa_builder.evaluate.scoring import answer_scores
+from askqa_builder.release.fetch import release_folder
 from askqa_builder.release.index import read_index
 from askqa_builder.store import Build, ShardOutput, digest, read_records, write_records
 
@@ -48,7 +50,9 @@ class PredictStage:
     """What a model responds to a shard of a split's dialogues."""
 
     release: str
-    """Folder, the same on every machine."""
+    """A folder, the same on every machine, or a Hub id or URL, of which each has a copy."""
+    data: str
+    """`data_digest` of it."""
     model: str
     split: str
     rounds: int
@@ -63,11 +67,15 @@ class PredictStage:
         """Items of a shard: whole batches."""
         return -(-ITEMS // self.batch_size) * self.batch_size
 
+    def folder(self) -> Path:
+        """Where this machine has the release. Raises ReleaseError if it is another one."""
+        return _folder(self.release, self.data, self.split, self.limit)
+
     def settings(self) -> dict[str, JsonValue]:
         return {"model": self.model, "split": self.split}
 
     def shards(self, build: Build) -> int:
-        found = sum(split == self.split for split, _ in read_index(Path(self.release)))
+        found = sum(split == self.split for split, _ in read_index(self.folder()))
         return -(-min(found, self.limit or found) // self.size)
 
     def inputs(self, build: Build, shard: int) -> dict[str, str]:
@@ -76,7 +84,7 @@ class PredictStage:
     def fingerprint(self, build: Build, shard: int) -> str:
         return digest(
             __version__,
-            data_digest(Path(self.release), self.split, self.limit),
+            self.data,
             [self.model, self.rounds, self.batch_size, self.max_new_tokens, self.device],
         )
 
@@ -87,7 +95,7 @@ class PredictStage:
         with tempfile.TemporaryDirectory() as folder:
             predictions = predict(
                 responder,
-                islice(read_items(Path(self.release), self.split), first, last),
+                islice(read_items(self.folder(), self.split), first, last),
                 Path(folder),
                 RunSettings(
                     data="",
@@ -105,10 +113,21 @@ class PredictStage:
 
 
 @cache
+def _folder(release: str, data: str, split: str, limit: int | None) -> Path:
+    folder = release_folder(release, splits=sorted({"train", split}))
+    if data_digest(folder, split, limit) != data:
+        raise ReleaseError(
+            f"{release}: on {os.uname().nodename} not what it was where the command began; run it "
+            "again"
+        )
+    return folder
+
+
+@cache
 def _opened(stage: PredictStage, root: Path) -> tuple[Responder, Replies]:
     """The model of this process, opened once for all of its shards and until it ends."""
     settings = ModelSettings(max_new_tokens=stage.max_new_tokens, device=stage.device)
-    opening = open_responder(stage.model, Path(stage.release), split=stage.split, settings=settings)
+    opening = open_responder(stage.model, stage.folder(), split=stage.split, settings=settings)
     return opening.__enter__(), Replies(root / "cache")
 
 

@@ -93,7 +93,7 @@ class ReplyCache:
         with self._translating():
             self._reader = self._connect()
             try:
-                _prepare(self._reader)
+                _prepare(self._reader, self.path)
             except BaseException:
                 self._reader.close()
                 raise
@@ -227,10 +227,52 @@ class ReplyCache:
         return _Translating(self.path)
 
 
+def copy_of(path: Path, copy: Path) -> None:
+    """Copy the file as it is at this moment, whoever has it open."""
+    copy.unlink(missing_ok=True)
+    with (
+        _Translating(path),
+        contextlib.closing(sqlite3.connect(path, timeout=BUSY_S)) as one,
+        contextlib.closing(sqlite3.connect(copy)) as other,
+    ):
+        one.backup(other)
+
+
+def merge(other: Path, path: Path, *, called: str) -> None:
+    """Put what another file holds into `path`, or `other` there where nothing is.
+
+    Of two replies to one request the other's stays. `called`: its name in errors, which are those
+    of `ReplyCache`.
+    """
+    with _Translating(called), contextlib.closing(sqlite3.connect(other)) as database:
+        _prepare(database, called)
+    if not path.is_file():
+        other.replace(path)
+        return
+    with (
+        _Translating(path),
+        contextlib.closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as database,
+    ):
+        _prepare(database, path)
+        database.execute("ATTACH ? AS other", (str(other),))
+        database.executescript(
+            """
+            BEGIN IMMEDIATE;
+            INSERT OR REPLACE INTO replies SELECT * FROM other.replies;
+            INSERT OR REPLACE INTO memos SELECT * FROM other.memos;
+            INSERT INTO batches SELECT * FROM other.batches WHERE true
+                ON CONFLICT (token) DO UPDATE SET
+                    batch_id = coalesce(batch_id, excluded.batch_id),
+                    done = max(done, excluded.done);
+            COMMIT;
+            """
+        )
+
+
 class _Translating:
     """Turns SQLite's errors into ours: what happened to the file, and what to do about it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         self._path = path
 
     def __enter__(self) -> None:
@@ -287,7 +329,7 @@ def _hand_over(jobs: list[_Job], values: list[Any], failure: BaseException | Non
             loop.call_soon_threadsafe(resolve, indices)
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection, called: Path | str) -> None:
     """Make the tables in a new file; refuse a file of another format."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -299,6 +341,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
         )
     elif found != _FORMAT:
         raise BuildError(
-            f"{connection.execute('PRAGMA database_list').fetchone()[2]}: format {found!r} is not "
+            f"{called}: format {found!r} is not "
             f"the request cache's ({_FORMAT}); move it away, or use the version that wrote it"
         )

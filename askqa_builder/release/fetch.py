@@ -6,20 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from askqa_builder.errors import ReleaseError
-from askqa_builder.remote import is_url, local_copy
+from askqa_builder.objects import is_url
+from askqa_builder.remote import release_copy
 
 _NEEDED = ("manifest.json", "CHANGELOG.md", "index/*")
 
 
-def release_folder(spec: str, *, splits: Sequence[str] = ()) -> Path:
+def release_folder(spec: str, *, splits: Sequence[str] = (), whole: bool = False) -> Path:
     """The folder of a release; for a Hub id NAME/SET[@REVISION] or an fsspec URL, a copy.
 
-    The copy holds manifest, changelog and index, and the dialogues of the `splits` named.
+    The copy holds manifest, changelog and index, and the dialogues of the `splits` named; `whole`:
+    everything.
 
     Raises ReleaseError if there is no such release.
     """
     if is_url(spec):
-        return local_copy(spec)
+        copy = release_copy(spec, splits=tuple(splits), whole=whole)
+        if copy is None:
+            raise ReleaseError(
+                f"{spec}: no manifest.json, so no whole release; is it BUILD/release?"
+            )
+        return copy
     path = Path(spec)
     if path.is_dir():
         return path
@@ -32,7 +39,9 @@ def release_folder(spec: str, *, splits: Sequence[str] = ()) -> Path:
             repo,
             repo_type="dataset",
             revision=revision or None,
-            allow_patterns=[*_NEEDED, *(f"dialogues/{split}-*" for split in splits)],
+            allow_patterns=None
+            if whole
+            else [*_NEEDED, *(f"dialogues/{split}-*" for split in splits)],
         )
     except HFValidationError as error:
         raise ReleaseError(

@@ -102,10 +102,11 @@ def release(
     parse_version(version)
     for stage in ("dialogues", "speech"):
         build.check_fresh(stage)
-    parts = run_stage(ReleaseStage(), build, engine=engine, progress=progress)
+    parts = run_stage(ReleaseStage.of(build), build, engine=engine, progress=progress)
     if not parts.counts:
-        raise ReleaseError(f"{build.root}: nothing to release: no dialogue was spoken")
+        raise ReleaseError(f"{build.location}: nothing to release: no dialogue was spoken")
     folder, fresh = build.root / "release", build.root / ".release.tmp"
+    build.fetch_release()
     with storage_errors(fresh):
         _restore(folder)
         if previous is None and (folder / MANIFEST).is_file():
@@ -127,6 +128,7 @@ def release(
         _check_unchanged(previous, manifest)
         write_text(fresh / MANIFEST, manifest.model_dump_json(indent=1))
         _swap(fresh, folder)
+    build.store_release()
     return manifest
 
 
@@ -142,8 +144,9 @@ def _manifest(
     accepted = stages["speech"].counts.get("accepted", 0)
     if sum(rows["dialogues"].values()) != accepted:
         raise ReleaseError(
-            f"{build.root}: {accepted} dialogues were spoken but {sum(rows['dialogues'].values())} "
-            "packaged; delete parts/ and run askqa-build release again"
+            f"{build.location}: {accepted} dialogues were spoken but "
+            f"{sum(rows['dialogues'].values())} packaged; delete parts/ and run "
+            "askqa-build release again"
         )
     licences = [n.removeprefix("license:") for n in counts if n.startswith("license:")]
     return ReleaseManifest(

@@ -32,17 +32,27 @@ GROUP_BYTES = 12 * 2**20
 class ReleaseStage:
     """Turns speech shards into the published parquet files."""
 
+    cuts: tuple[int, ...]
+    """Where parts begin, as shards of speech, and how many of these there are: found once, not by
+    every worker from all receipts."""
     name: str = "parts"
+
+    @classmethod
+    def of(cls, build: Build) -> ReleaseStage:
+        return cls(part_cuts(build))
+
+    def _speech(self, part: int) -> range:
+        return range(self.cuts[part], self.cuts[part + 1])
 
     def settings(self) -> dict[str, JsonValue]:
         return {"version": VERSION}
 
     def shards(self, build: Build) -> int:
-        return len(part_ranges(build))
+        return len(self.cuts) - 1
 
     def inputs(self, build: Build, shard: int) -> dict[str, str]:
-        shards = part_ranges(build)[shard]
-        files = [build.inputs("speech", index, (".jsonl", ".parquet")) for index in shards]
+        speech = self._speech(shard)
+        files = [build.inputs("speech", index, (".jsonl", ".parquet")) for index in speech]
         return {name: sha256 for shard_files in files for name, sha256 in shard_files.items()}
 
     def fingerprint(self, build: Build, shard: int) -> str:
@@ -51,7 +61,7 @@ class ReleaseStage:
         return digest(VERSION, pa.__version__)
 
     def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:
-        speech = part_ranges(build)[shard]
+        speech = self._speech(shard)
         present = {split: _dialogues_in(build, speech, split) for split in SPLITS}
         with ExitStack() as stack:
             tables = {
@@ -78,20 +88,19 @@ class ReleaseStage:
                     )
 
 
-def part_ranges(build: Build) -> list[range]:
-    """The speech shards of each part, cut when a part would pass `PART_BYTES`."""
+def part_cuts(build: Build) -> tuple[int, ...]:
+    """The first speech shard of each part, cut when a part would pass `PART_BYTES`; and the end."""
     total = build.complete("speech").shards
-    ranges: list[range] = []
-    start = size = 0
+    cuts = [0]
+    size = 0
     for shard in range(total):
         receipt = build.receipt("speech", shard)
         shard_bytes = sum(f.bytes for f in receipt.files.values()) if receipt else 0
-        if shard > start and size + shard_bytes > PART_BYTES:
-            ranges.append(range(start, shard))
-            start, size = shard, 0
+        if shard > cuts[-1] and size + shard_bytes > PART_BYTES:
+            cuts.append(shard)
+            size = 0
         size += shard_bytes
-    ranges.append(range(start, total))
-    return ranges
+    return (*cuts, total)
 
 
 def _dialogues_in(build: Build, speech: range, split: Split) -> int:

@@ -1,0 +1,48 @@
+"""One command at a time in a folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from askqa_builder.errors import BuildError
+from askqa_builder.store import storage_errors
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[bool]:
+    """Keep a folder, which is made where it is missing; the lock dies with the process.
+
+    Yields False where the file system has no locks: there the user sees to it. Raises BuildError
+    if another process holds it.
+    """
+    path = folder / ".lock"
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                yield False
+                return
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise BuildError(
+                f"{folder}: another command (process {holder}) is at work on this build; "
+                "wait for it, or choose another --out folder"
+            ) from error
+        with storage_errors(path):
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        yield True

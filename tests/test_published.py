@@ -1,0 +1,164 @@
+"""A release at a URL: there as a whole or not at all, whatever is cut off and whoever reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from askqa_builder import published
+from askqa_builder.errors import ReleaseError
+from askqa_builder.objects import Objects
+from askqa_builder.release.fetch import release_folder
+
+URL = "memory://bucket/build/release"
+
+
+@pytest.fixture(autouse=True)
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / "mirror"))
+    return tmp_path / "mirror"
+
+
+@pytest.fixture
+def store() -> Iterator[Any]:
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    yield memory
+    memory.store.clear()
+
+
+def made(folder: Path, version: str, dialogues: tuple[str, ...]) -> Path:
+    """A release of as many parts as `dialogues`, in the layout of a real one."""
+    files = {
+        "README.md": f"card of {version}",
+        "CHANGELOG.md": f"changes of {version}",
+        "index/history.parquet": f"history of {version}",
+    }
+    for number, text in enumerate(dialogues):
+        sha8 = hashlib.sha256(text.encode()).hexdigest()[:8]
+        files[f"dialogues/{('test', 'train')[number % 2]}-{number:05d}-{sha8}.parquet"] = text
+    digests = {}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        digests[name] = {"sha256": sha256, "bytes": len(text)}
+    manifest = {"version": version, "files": digests}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def objects(store: Any) -> dict[str, bytes]:
+    return {name.removeprefix("/bucket/build/release/"): store.cat(name) for name in store.store}
+
+
+class KilledError(Exception):
+    pass
+
+
+def dying(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the next process die before it changes the store once more than `after` times."""
+    left = [after]
+    for name in ("put", "write", "remove"):
+        real: Callable[..., None] = getattr(Objects, name)
+
+        def change(self: Objects, *given: Any, real: Callable[..., None] = real) -> None:
+            if not left[0]:
+                raise KilledError
+            left[0] -= 1
+            real(self, *given)
+
+        monkeypatch.setattr(Objects, name, change)
+
+
+def test_a_release_is_old_or_new_wherever_its_storing_is_cut_off(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = made(tmp_path / "old", "1.0.0", ("kept", "dropped"))
+    new = made(tmp_path / "new", "1.1.0", ("kept", "other", "added"))
+    seen: list[str] = []
+    for cut in range(100):
+        store.store.clear()
+        published.store(old, Objects(URL))
+        with monkeypatch.context() as patch:
+            dying(cut, patch)
+            try:
+                published.store(new, Objects(URL))
+                break
+            except KilledError:
+                pass
+        got = files(release_folder(URL, whole=True))
+        seen.append(json.loads(got["manifest.json"])["version"])
+        assert got == files(old if seen[-1] == "1.0.0" else new)
+        published.store(new, Objects(URL))
+        assert objects(store) == files(new), "the next run finishes it"
+    assert objects(store) == files(new)
+    assert seen == sorted(seen)
+    assert set(seen) == {"1.0.0", "1.1.0"}
+
+
+def test_a_release_is_fetched_in_parts_and_once(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.store(made(tmp_path / "r", "1.0.0", ("a", "b", "c")), Objects(URL))
+    fetched: list[str] = []
+    real = Objects.fetch
+
+    def noted(self: Objects, name: str, *given: Any) -> bool:
+        fetched.append(name)
+        return real(self, name, *given)
+
+    monkeypatch.setattr(Objects, "fetch", noted)
+    folder = release_folder(URL)
+    small = {"manifest.json", "CHANGELOG.md", "index/history.parquet"}
+    assert set(files(folder)) == small
+    assert release_folder(URL, splits=["train"]) == folder, "a command that reads it goes on"
+    assert [n.split("-")[0] for n in set(files(folder)) - small] == ["dialogues/train"]
+    assert len(fetched) == 3
+    release_folder(URL + "/", splits=["train"])
+    assert len(fetched) == 3, "nothing twice"
+    assert files(release_folder(URL, whole=True)) == files(tmp_path / "r")
+
+
+def test_what_is_uploaded_already_is_not_uploaded_again(store: Any, tmp_path: Path) -> None:
+    published.store(made(tmp_path / "old", "1.0.0", ("kept",)), Objects(URL))
+    (kept,) = (name for name in store.store if "/test-" in name)
+    before = store.store[kept]
+    published.store(made(tmp_path / "new", "1.1.0", ("kept", "more")), Objects(URL))
+    assert store.store[kept] is before
+
+
+def test_a_release_that_is_damaged_is_one_line(store: Any, tmp_path: Path) -> None:
+    published.store(made(tmp_path / "r", "1.0.0", ("a",)), Objects(URL))
+    store.pipe("/bucket/build/release/CHANGELOG.md", b"torn")
+    with pytest.raises(ReleaseError, match=r"release/CHANGELOG\.md: missing or not as the man"):
+        release_folder(URL)
+    store.pipe("/bucket/build/release/manifest.json", b'{"files"')
+    with pytest.raises(ReleaseError, match=r"manifest\.json: not a release's"):
+        release_folder(URL)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "index/../../outside"])
+def test_a_manifest_names_no_file_outside_its_folder(store: Any, tmp_path: Path, name: str) -> None:
+    folder = made(tmp_path / "r", "1.0.0", ("a",))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = manifest["files"]["README.md"]
+    store.pipe("/bucket/build/release/manifest.json", json.dumps(manifest).encode())
+    store.pipe(f"/bucket/build/release/{name}", b"card of 1.0.0")
+    with pytest.raises(ReleaseError, match="names a file outside the release"):
+        release_folder(URL, whole=True)
+    assert not list(tmp_path.rglob("outside"))

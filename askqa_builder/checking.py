@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from askqa_builder.checks import Duplicates, check
 from askqa_builder.errors import SourceError
+from askqa_builder.files import first_problem
 from askqa_builder.schema import Dialogue, Record, Reject
-from askqa_builder.store import Build, first_problem
+from askqa_builder.store import Build
 
 
 class CheckReport(Record):

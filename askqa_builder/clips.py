@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from askqa_builder import audio, perturb, spoken
 from askqa_builder.errors import RefusedTextError
+from askqa_builder.files import digest
 from askqa_builder.schema import Clip, Speaker, Word
 from askqa_builder.segment import MAX_CLIP_S
-from askqa_builder.store import digest
 from askqa_builder.voices import Speech, Voices
 
 if TYPE_CHECKING:

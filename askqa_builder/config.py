@@ -13,10 +13,11 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from askqa_builder.errors import SettingsError
+from askqa_builder.files import first_problem
 from askqa_builder.perturb import Conditions
 from askqa_builder.perturb import parse as parse_perturbation
 from askqa_builder.schema import SpeakerRole
-from askqa_builder.store import Build, first_problem
+from askqa_builder.store import Build
 
 FILE_NAME = "askqa.toml"
 

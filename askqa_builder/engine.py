@@ -14,8 +14,9 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from askqa_builder.files import digest
 from askqa_builder.remote import open_build
-from askqa_builder.store import Build, Manifest, ShardOutput, digest
+from askqa_builder.store import Build, Manifest, ShardOutput
 
 
 class Stage(Protocol):

@@ -15,18 +15,10 @@ from pydantic import JsonValue, ValidationError
 from askqa_builder.config import GenerateSettings, without_folder
 from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import BuildError, SettingsError, SourceError
+from askqa_builder.files import digest, first_problem, parse_records, read_records, write_records
 from askqa_builder.schema import Correction, Dialogue, Draft, Passage, Provenance, Reject
 from askqa_builder.splits import passage_hash, split_of
-from askqa_builder.store import (
-    Build,
-    Manifest,
-    ShardOutput,
-    digest,
-    first_problem,
-    parse_records,
-    read_records,
-    write_records,
-)
+from askqa_builder.store import Build, Manifest, ShardOutput
 
 if TYPE_CHECKING:
     from askqa_builder.writers import Writer

@@ -22,6 +22,7 @@ from pydantic import BaseModel, JsonValue
 from askqa_builder import checks, near_duplicates, verify
 from askqa_builder.config import GenerateSettings, LlmSettings
 from askqa_builder.errors import BudgetError, EndpointError, SettingsError
+from askqa_builder.files import digest, write_records
 from askqa_builder.generate import CORRECTIONS, read_corrections, tally
 from askqa_builder.llm_session import Attempt, Progress, Session, opened
 from askqa_builder.near_duplicates import NearDuplicates
@@ -29,7 +30,7 @@ from askqa_builder.prompts import Prompts
 from askqa_builder.quota import STRATA, Order, Quotas
 from askqa_builder.schema import Dialogue, Reject
 from askqa_builder.spool import Spool
-from askqa_builder.store import Build, Manifest, digest, write_records
+from askqa_builder.store import Build, Manifest
 from askqa_builder.writers.llm import LlmWriter
 
 STAGE = "dialogues"

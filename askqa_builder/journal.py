@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from askqa_builder.files import storage_errors
 from askqa_builder.schema import Clip
-from askqa_builder.store import storage_errors
 
 _HEADER = struct.Struct(">III")
 

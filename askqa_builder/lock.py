@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from askqa_builder.errors import BuildError
-from askqa_builder.store import storage_errors
+from askqa_builder.files import storage_errors
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 

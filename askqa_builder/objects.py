@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from askqa_builder.errors import SettingsError, StorageError
-from askqa_builder.store import atomic_file
+from askqa_builder.files import atomic_file
 
 _BLOCK_BYTES = 2**22
 

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from askqa_builder.errors import SettingsError
-from askqa_builder.store import first_problem
+from askqa_builder.files import first_problem
 
 
 @dataclass(frozen=True)

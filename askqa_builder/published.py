@@ -23,8 +23,8 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ValidationError
 
 from askqa_builder.errors import ReleaseError
+from askqa_builder.files import FileDigest, write_text
 from askqa_builder.objects import Objects
-from askqa_builder.store import FileDigest, write_text
 
 _NEXT, _MANIFEST = ".next/", "manifest.json"
 

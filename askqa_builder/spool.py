@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 from askqa_builder.errors import StorageError
+from askqa_builder.files import storage_errors
 from askqa_builder.schema import Dialogue, Reject
-from askqa_builder.store import storage_errors
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;

@@ -18,17 +18,10 @@ from askqa_builder.config import SynthesizeSettings, without_folder
 from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.engines.local import Local
 from askqa_builder.errors import BuildError, SettingsError
+from askqa_builder.files import atomic_file, digest, read_records, write_records
 from askqa_builder.journal import Journal
 from askqa_builder.schema import Dialogue, Reject, SpeakerRole, SpokenDialogue
-from askqa_builder.store import (
-    Build,
-    Manifest,
-    ShardOutput,
-    atomic_file,
-    digest,
-    read_records,
-    write_records,
-)
+from askqa_builder.store import Build, Manifest, ShardOutput
 from askqa_builder.studio import Studio
 from askqa_builder.voices import Voices, open_voices
 from askqa_builder.voices.casting import Casting

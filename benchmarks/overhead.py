@@ -23,7 +23,7 @@ from typing import Any
 
 from results import result
 
-from askqa_builder import engine, store
+from askqa_builder import engine, files, store
 from askqa_builder.config import GenerateSettings, ReleaseSettings, SynthesizeSettings
 from askqa_builder.generate import GenerateStage, generate, ingest
 from askqa_builder.release.folder import release
@@ -32,7 +32,7 @@ from askqa_builder.store import Build
 from askqa_builder.synthesize import SynthesizeStage, synthesize
 
 CLOCKED: tuple[tuple[Any, tuple[str, ...]], ...] = (
-    (store, ("sha256_of",)),
+    (files, ("sha256_of",)),
     (Build, ("receipt", "current", "verified", "check_fresh", "open_stage", "close_stage")),
     (os, ("fsync",)),
     (Path, ("replace",)),

@@ -25,8 +25,8 @@ from pathlib import Path
 from results import result
 
 from askqa_builder import audio
+from askqa_builder.files import read_records
 from askqa_builder.schema import Clip, SpokenDialogue
-from askqa_builder.store import read_records
 
 
 def askqa(*arguments: str | Path) -> float:

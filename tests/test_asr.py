@@ -34,8 +34,9 @@ from askqa_builder.errors import (
     RecogniserError,
     RefusedClipError,
 )
+from askqa_builder.files import read_records
 from askqa_builder.schema import Clip, Reject, SpokenDialogue
-from askqa_builder.store import Build, read_records
+from askqa_builder.store import Build
 from askqa_builder.synthesize import SynthesizeStage, synthesize
 
 pytest.importorskip("jiwer", reason="needs the extra asr")

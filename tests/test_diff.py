@@ -14,6 +14,7 @@ import pytest
 from pipeline import one_line
 
 from askqa_builder.errors import ReleaseError
+from askqa_builder.files import sha256_of
 from askqa_builder.release.diff import Diff, check_step, compare, smallest_next
 from askqa_builder.release.folder import ReleaseManifest
 from askqa_builder.release.index import HISTORY, index_schema, read_history, write_history
@@ -21,7 +22,6 @@ from askqa_builder.release.licences import RELEASABLE, licence_for
 from askqa_builder.release.rows import CONFIGS, FEATURES
 from askqa_builder.schema import SPLITS, Passage
 from askqa_builder.splits import split_of, split_of_group
-from askqa_builder.store import sha256_of
 
 Rows = Mapping[str, tuple[str, str]]
 """Dialogue → (split, passage)."""

@@ -22,9 +22,10 @@ from askqa_builder.clips import ClipWriter
 from askqa_builder.config import CoquiSettings, SpeechSettings, SynthesizeSettings
 from askqa_builder.engine import ShardReport
 from askqa_builder.errors import AskqaError
+from askqa_builder.files import read_records
 from askqa_builder.journal import Journal
 from askqa_builder.schema import Clip, SpokenDialogue
-from askqa_builder.store import Build, read_records
+from askqa_builder.store import Build
 from askqa_builder.synthesize import synthesize
 
 CLIPS = 10

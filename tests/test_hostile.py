@@ -29,11 +29,12 @@ from askqa_builder.commands.making import check
 from askqa_builder.config import load_settings
 from askqa_builder.engines.slurm import Job
 from askqa_builder.errors import AskqaError, printable
+from askqa_builder.files import read_records
 from askqa_builder.generate import read_corrections
 from askqa_builder.journal import Journal
 from askqa_builder.release.folder import read_manifest
 from askqa_builder.sources import open_source
-from askqa_builder.store import Build, read_records
+from askqa_builder.store import Build
 
 PACKAGE = Path(askqa_builder.__file__).parent
 CODE = {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}

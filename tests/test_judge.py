@@ -17,8 +17,8 @@ from askqa_builder.evaluate.judge import RUBRICS, VERDICTS, Judge, Verdict, judg
 from askqa_builder.evaluate.responders.room import Room
 from askqa_builder.evaluate.run import Prediction
 from askqa_builder.evaluate.scoring import Asked
+from askqa_builder.files import read_records
 from askqa_builder.llm.endpoint import Limits
-from askqa_builder.store import read_records
 
 ASKED = "The mill or the bakery?"
 

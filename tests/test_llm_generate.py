@@ -34,13 +34,14 @@ from askqa_builder import cli, llm_session
 from askqa_builder.config import GenerateSettings, LlmSettings
 from askqa_builder.errors import BudgetError, EndpointError
 from askqa_builder.estimate import estimate
+from askqa_builder.files import read_records
 from askqa_builder.generate import ingest, read_dialogues
 from askqa_builder.generate_llm import Result, generate
 from askqa_builder.llm.batch import BatchEndpoint
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.endpoint import Limits
 from askqa_builder.schema import AMBIGUITY_KINDS, Dialogue, Passage, Reject
-from askqa_builder.store import Build, read_records
+from askqa_builder.store import Build
 
 PRICES = '["*"]\n"m" = { input = 1.0, output = 10.0 }\n'
 

@@ -23,11 +23,12 @@ from scripted_models import write_stories
 
 from askqa_builder.config import GenerateSettings, LlmSettings
 from askqa_builder.errors import BudgetError
+from askqa_builder.files import read_records
 from askqa_builder.generate import ingest
 from askqa_builder.generate_llm import generate
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.schema import Reject
-from askqa_builder.store import Build, read_records
+from askqa_builder.store import Build
 
 PROMPTS = Path(__file__).parent.parent / "prompts"
 STARTS_WITHIN_S = 200

@@ -24,10 +24,11 @@ from askqa_builder.errors import (
     SettingsError,
     VoiceError,
 )
+from askqa_builder.files import read_records
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.endpoint import Limits
 from askqa_builder.schema import Reject, Speaker
-from askqa_builder.store import Build, read_records
+from askqa_builder.store import Build
 from askqa_builder.synthesize import synthesize
 from askqa_builder.voices import Line, ManyVoices, Speech, open_voices
 from askqa_builder.voices.openai import OpenAIVoices

@@ -15,9 +15,10 @@ from pipeline import askqa, killed, one_line, tree
 from askqa_builder import load_release, perturb
 from askqa_builder.clips import ClipFault, finish_clip, make_clip, read_script
 from askqa_builder.errors import MissingExtraError
+from askqa_builder.files import read_records
 from askqa_builder.perturb import parse
 from askqa_builder.schema import Speaker, SpokenDialogue, Voice
-from askqa_builder.store import Build, read_records
+from askqa_builder.store import Build
 from askqa_builder.synthesize import SynthesizeSettings, synthesize
 from askqa_builder.voices import Speech
 

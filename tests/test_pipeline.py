@@ -17,10 +17,11 @@ from pipeline import askqa, killed, one_line, tree
 from askqa_builder import load_release
 from askqa_builder.config import SynthesizeSettings
 from askqa_builder.engine import ShardReport
+from askqa_builder.files import read_records
 from askqa_builder.generate import read_dialogues
 from askqa_builder.release.rows import CONFIGS, FEATURES
 from askqa_builder.schema import Dialogue, Reject, SpokenDialogue
-from askqa_builder.store import Build, read_records
+from askqa_builder.store import Build
 from askqa_builder.synthesize import synthesize
 
 GENERATE = ("generate", "--source", "sample", "--shard-size", "4", "--count", "24", "--out")

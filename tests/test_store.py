@@ -16,16 +16,9 @@ from pydantic import JsonValue
 from askqa_builder.engine import ShardReport, run_shard, run_stage
 from askqa_builder.engines.local import Local
 from askqa_builder.errors import BuildError, SettingsError, StorageError
+from askqa_builder.files import atomic_file, digest, read_records, write_records, write_text
 from askqa_builder.schema import Reject
-from askqa_builder.store import (
-    Build,
-    ShardOutput,
-    atomic_file,
-    digest,
-    read_records,
-    write_records,
-    write_text,
-)
+from askqa_builder.store import Build, ShardOutput
 
 
 @dataclass(frozen=True)

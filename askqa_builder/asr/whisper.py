@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from askqa_builder import audio
 from askqa_builder.config import CoquiSettings
 from askqa_builder.errors import MissingExtraError, RecogniserError, RefusedClipError
-from askqa_builder.store import digest, sha256_of
+from askqa_builder.files import digest, sha256_of
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel

@@ -284,8 +284,8 @@ def _settings(**fields: Any) -> TrainSettings:
     from pydantic import ValidationError
 
     from askqa_builder.errors import TrainingError
+    from askqa_builder.files import first_problem
     from askqa_builder.learn.settings import TrainSettings
-    from askqa_builder.store import first_problem
 
     try:
         return TrainSettings(**fields)

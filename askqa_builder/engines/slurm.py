@@ -33,9 +33,10 @@ from askqa_builder.engine import ShardReport, Stage
 from askqa_builder.engines.cluster import check_version, shared_location
 from askqa_builder.engines.local import Local
 from askqa_builder.errors import AskqaError, BuildError, SettingsError
+from askqa_builder.files import storage_errors, write_text
 from askqa_builder.remote import open_build
 from askqa_builder.schema import Record
-from askqa_builder.store import Build, storage_errors, write_text
+from askqa_builder.store import Build
 
 FOLDER = ".slurm.tmp"
 """Swept away by the next command on the build: tasks that still run then end by themselves."""

@@ -10,7 +10,7 @@ from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate.bootstrap import difference
 from askqa_builder.evaluate.run import PREDICTIONS, RUN, Prediction, RunSettings
 from askqa_builder.evaluate.scoring import ITEMS, Asked, metrics_of
-from askqa_builder.store import read_records
+from askqa_builder.files import read_records
 
 
 def compare(one: Path, two: Path, *, resamples: int = 1000) -> dict[str, Any]:

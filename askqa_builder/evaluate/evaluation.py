@@ -38,9 +38,9 @@ from askqa_builder.evaluate.scoring import (
 )
 from askqa_builder.evaluate.simulate import by_rules
 from askqa_builder.evaluate.variants import Variant
+from askqa_builder.files import digest, read_records, write_records, write_text
 from askqa_builder.release.folder import read_manifest
 from askqa_builder.release.index import read_index
-from askqa_builder.store import digest, read_records, write_records, write_text
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -27,10 +27,10 @@ from askqa_builder.evaluate.responders.room import Room
 from askqa_builder.evaluate.run import Prediction
 from askqa_builder.evaluate.scores import decision_metrics, mean
 from askqa_builder.evaluate.scoring import Asked
+from askqa_builder.files import write_records
 from askqa_builder.llm.client import LanguageModel
 from askqa_builder.prompts import fenced
 from askqa_builder.schema import Record
-from askqa_builder.store import write_records
 
 VERDICTS = "judge.jsonl"
 

@@ -17,8 +17,8 @@ from askqa_builder.evaluate.items import speaker_of
 from askqa_builder.evaluate.replies import Replies
 from askqa_builder.evaluate.run import Prediction
 from askqa_builder.evaluate.scoring import Asked, score_item
+from askqa_builder.files import write_text
 from askqa_builder.release.rows import Row
-from askqa_builder.store import write_text
 
 REPORT = "report.html"
 WORST = 10

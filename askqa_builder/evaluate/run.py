@@ -27,8 +27,8 @@ from askqa_builder.evaluate.dynamic import Fault, Talks, Trajectory
 from askqa_builder.evaluate.items import Item
 from askqa_builder.evaluate.responders import Responder
 from askqa_builder.evaluate.simulate import Answer, SimulatedUser, by_rules
+from askqa_builder.files import read_records, storage_errors, write_records, write_text
 from askqa_builder.schema import Record
-from askqa_builder.store import read_records, storage_errors, write_records, write_text
 
 PREDICTIONS, PARTIAL, RUN = "predictions.jsonl", "predictions.partial.jsonl", "run.json"
 MAX_FAILURES = 0.5

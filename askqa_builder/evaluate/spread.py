@@ -37,9 +37,10 @@ from askqa_builder.evaluate.run import (
     predict,
 )
 from askqa_builder.evaluate.scoring import answer_scores
+from askqa_builder.files import digest, read_records, write_records
 from askqa_builder.release.fetch import release_folder
 from askqa_builder.release.index import read_index
-from askqa_builder.store import Build, ShardOutput, digest, read_records, write_records
+from askqa_builder.store import Build, ShardOutput
 
 ITEMS = 32
 """In a shard, at least: opening a model takes longer than a few responses."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from askqa_builder.errors import TrainingError
+from askqa_builder.files import read_records, write_text
 from askqa_builder.learn.tasks import MAIN
-from askqa_builder.store import read_records, write_text
 
 if TYPE_CHECKING:
     from askqa_builder.evaluate.bootstrap import Estimate, Metric

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from askqa_builder import __version__
+from askqa_builder.files import write_text
 from askqa_builder.learn.base import is_new
 from askqa_builder.learn.settings import Trained, TrainRun
-from askqa_builder.store import write_text
 
 CARD = "README.md"
 

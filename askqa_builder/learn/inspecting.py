@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from askqa_builder.audio import encode_flac
+from askqa_builder.files import atomic_file, storage_errors
 from askqa_builder.learn.dialogues import Clip
 from askqa_builder.learn.examples import Examples
-from askqa_builder.store import atomic_file, storage_errors
 
 
 def shown(examples: Examples, index: int) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from askqa_builder.files import atomic_file
 from askqa_builder.learn.watch import Entry
-from askqa_builder.store import atomic_file
 
 if TYPE_CHECKING:
     from askqa_builder.learn.ablate import Cell

@@ -16,9 +16,9 @@ from typing import Any
 from askqa_builder.evaluate.bootstrap import Metric, difference, estimate
 from askqa_builder.evaluate.responders.local import LocalModel
 from askqa_builder.evaluate.scores import mean
+from askqa_builder.files import write_text
 from askqa_builder.learn.dialogues import Dialogues
 from askqa_builder.learn.examples import Chat, Example, Examples
-from askqa_builder.store import write_text
 
 TASK_SCORES = "task_scores.json"
 _WEIGHT = 2.0

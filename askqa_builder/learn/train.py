@@ -27,6 +27,7 @@ import torch
 
 from askqa_builder.audio_models import context_of
 from askqa_builder.errors import AskqaError, TrainingError
+from askqa_builder.files import digest, storage_errors, write_text
 from askqa_builder.learn.base import is_new, open_base, with_adapter
 from askqa_builder.learn.batching import Swapped
 from askqa_builder.learn.collate import Collator
@@ -45,7 +46,6 @@ from askqa_builder.learn.tasks import MAIN, TASKS
 from askqa_builder.learn.trainer import AskqaTrainer, last_checkpoint, memory_error
 from askqa_builder.learn.watch import LOG, SWAPPED, Entry, Journal, Watch, losses_of, read_log
 from askqa_builder.release.folder import read_manifest
-from askqa_builder.store import digest, storage_errors, write_text
 
 RUN, DONE = "run.json", "trained.json"
 CHECKPOINTS, ADAPTER, BASE = "checkpoints", "adapter", "base"

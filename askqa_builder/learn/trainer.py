@@ -11,11 +11,11 @@ import torch
 
 from askqa_builder.audio_models import is_out_of_memory
 from askqa_builder.errors import StorageError, TrainingError
+from askqa_builder.files import storage_errors
 from askqa_builder.learn.batching import LengthGrouped
 from askqa_builder.learn.collate import IDS, Collator
 from askqa_builder.learn.hf import PREFIX_CHECKPOINT_DIR, Trainer, TrainerState
 from askqa_builder.learn.settings import TrainSettings
-from askqa_builder.store import storage_errors
 
 _STATE = "trainer_state.json"
 """Written last of a checkpoint's files."""

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from askqa_builder.errors import TrainingError
+from askqa_builder.files import storage_errors, write_text
 from askqa_builder.learn.hf import (
     TrainerCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
 )
-from askqa_builder.store import storage_errors, write_text
 
 LOG, SAMPLES = "log.jsonl", "samples.jsonl"
 SWAPPED = "swapped"

@@ -20,8 +20,8 @@ from pydantic import Field, JsonValue, ValidationError
 
 from askqa_builder import audio
 from askqa_builder.errors import MissingExtraError, SettingsError
+from askqa_builder.files import first_problem
 from askqa_builder.schema import Record, Speaker, SpeakerRole
-from askqa_builder.store import first_problem
 
 if TYPE_CHECKING:
     from askqa_builder.audio import Samples

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from askqa_builder.config import ReleaseSettings
 from askqa_builder.errors import ReleaseError
+from askqa_builder.files import write_text
 from askqa_builder.release.markdown import counted, fenced, line
 from askqa_builder.release.plots import draw
 from askqa_builder.release.rows import CONFIGS, DEFAULT_CONFIG, FEATURES, Row
 from askqa_builder.release.sources import SOURCES
 from askqa_builder.release.stats import Statistics, quantile, statistics
 from askqa_builder.release.stream import stream
-from askqa_builder.store import write_text
 
 if TYPE_CHECKING:
     from askqa_builder.release.folder import ReleaseManifest

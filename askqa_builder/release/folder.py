@@ -23,6 +23,7 @@ from askqa_builder import __version__
 from askqa_builder.config import ReleaseSettings
 from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import ReleaseError
+from askqa_builder.files import FileDigest, first_problem, sha256_of, storage_errors, write_text
 from askqa_builder.release.card import write_card
 from askqa_builder.release.diff import (
     Diff,
@@ -45,15 +46,7 @@ from askqa_builder.release.markdown import line
 from askqa_builder.release.parts import ReleaseStage
 from askqa_builder.release.rows import CONFIGS, FEATURES
 from askqa_builder.schema import SPLITS, Record
-from askqa_builder.store import (
-    Build,
-    FileDigest,
-    Manifest,
-    first_problem,
-    sha256_of,
-    storage_errors,
-    write_text,
-)
+from askqa_builder.store import Build, Manifest
 
 MANIFEST = "manifest.json"
 CHANGELOG = "CHANGELOG.md"

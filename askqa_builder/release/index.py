@@ -18,9 +18,9 @@ from pydantic import JsonValue
 
 from askqa_builder.clips import ClipShard
 from askqa_builder.errors import ReleaseError
+from askqa_builder.files import FileDigest, digest, sha256_of
 from askqa_builder.schema import SPLITS, Dialogue, SpokenDialogue
 from askqa_builder.splits import passage_hash
-from askqa_builder.store import FileDigest, digest, sha256_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,7 +115,7 @@ def write_history(path: Path, history: Mapping[str, tuple[str, str]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from askqa_builder.store import atomic_file
+    from askqa_builder.files import atomic_file
 
     rows = [
         {"passage": passage, "split": split, "version": version}

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from askqa_builder import audio
 from askqa_builder.errors import ReleaseError
+from askqa_builder.files import atomic_file, write_text
 from askqa_builder.release.rows import Row
 from askqa_builder.release.stream import file_name, pick, stream_columns
 from askqa_builder.schema import SpeakerRole, Word
-from askqa_builder.store import atomic_file, write_text
 
 if TYPE_CHECKING:
     from pydub import AudioSegment

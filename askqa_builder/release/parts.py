@@ -15,11 +15,12 @@ from typing import Any
 from pydantic import JsonValue
 
 from askqa_builder.clips import ClipShard
+from askqa_builder.files import atomic_file, digest, read_records
 from askqa_builder.release.index import FOLDER as INDEX
 from askqa_builder.release.index import index_row, index_schema
 from askqa_builder.release.rows import CONFIGS, ROWS, Row, arrow_schema
 from askqa_builder.schema import SPLITS, Split, SpokenDialogue
-from askqa_builder.store import Build, ShardOutput, atomic_file, digest, read_records
+from askqa_builder.store import Build, ShardOutput
 
 VERSION = 1  # raise it when the same speech would give other files
 PART_BYTES = 400 * 2**20

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from askqa_builder.files import atomic_file
 from askqa_builder.release.stats import Durations, Statistics
 from askqa_builder.schema import SPLITS
-from askqa_builder.store import atomic_file
 
 FOLDER = "images"
 _COLOURS = {"train": "#3b6ea5", "validation": "#e0a030", "test": "#b5484f"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from askqa_builder.errors import SourceError
+from askqa_builder.files import first_problem
 from askqa_builder.schema import Dialogue, Draft, Passage, Reject
 from askqa_builder.sources.common import (
     SourceItem,
@@ -23,7 +24,6 @@ from askqa_builder.sources.common import (
     safe_id,
     unreadable,
 )
-from askqa_builder.store import first_problem
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """A longer line is cut here, and so no dialogue."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from askqa_builder.errors import SourceError
+from askqa_builder.files import first_problem
 from askqa_builder.schema import Draft, Passage, Reading, Turn
 from askqa_builder.sources.common import (
     SourceItem,
@@ -29,7 +30,6 @@ from askqa_builder.sources.common import (
     reject,
     safe_id,
 )
-from askqa_builder.store import first_problem
 
 Document = dict[str, JsonValue]
 _MEANT = ("ambiguous", "ambiguity_kind", "readings", "intended")

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from askqa_builder.errors import VoiceError
+from askqa_builder.files import sha256_of
 from askqa_builder.schema import Sex
-from askqa_builder.store import sha256_of
 from askqa_builder.voices import coqui_cpu
 
 DEFAULT_MODEL = "tts_models/en/vctk/vits"

@@ -21,8 +21,8 @@ from pathlib import Path
 from askqa_builder import measures
 from askqa_builder.clips import ClipFault, finish_clip, read_script
 from askqa_builder.errors import RefusedTextError
+from askqa_builder.files import write_text
 from askqa_builder.schema import Speaker, Voice
-from askqa_builder.store import write_text
 from askqa_builder.voices import Line, ManyVoices, Speech, Voices
 
 TEXT = "Would you tell me when the old stone bridge near the harbour was finally opened?"

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue, ValidationError
 
 from askqa_builder import checks
+from askqa_builder.files import first_problem
 from askqa_builder.schema import AmbiguityKind, Dialogue, Draft, Passage, Reading, Reject, Turn
-from askqa_builder.store import first_problem
 from askqa_builder.writers.llm_calls import Asker, Trail, UnusableError
 from askqa_builder.writers.llm_replies import (
     AmbiguousDialogue,

@@ -25,8 +25,8 @@ from askqa_builder.evaluate.bootstrap import Metric, difference, estimate
 from askqa_builder.evaluate.items import read_items
 from askqa_builder.evaluate.run import PREDICTIONS, Prediction
 from askqa_builder.evaluate.scoring import Asked, metrics_of
+from askqa_builder.files import read_records
 from askqa_builder.learn.scoring import FOLDER
-from askqa_builder.store import read_records
 
 SHOWN = {
     "decision_macro_f1": "ask or answer, macro F1",

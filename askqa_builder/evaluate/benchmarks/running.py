@@ -22,7 +22,7 @@ from askqa_builder.evaluate.run import MAX_FAILURES, Manners, Prediction, RunSet
 from askqa_builder.evaluate.scores import mean
 from askqa_builder.evaluate.scoring import ITEMS, Asked
 from askqa_builder.evaluate.slices import estimate_slices
-from askqa_builder.store import write_records, write_text
+from askqa_builder.files import write_records, write_text
 
 SCORES = "scores.json"
 _MOST_VALUES = 40

@@ -32,9 +32,9 @@ from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate.benchmarks import OPEN_PROMPT, SPAN_PROMPT, Benchmark, published
 from askqa_builder.evaluate.items import Item
 from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
+from askqa_builder.files import digest
 from askqa_builder.schema import Reading, Sex, Speaker
 from askqa_builder.sources.common import one_line, read_text
-from askqa_builder.store import digest
 
 _SEXES: dict[str, Sex] = {"female": "female", "male": "male"}
 

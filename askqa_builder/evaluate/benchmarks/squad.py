@@ -24,9 +24,9 @@ from askqa_builder.evaluate.benchmarks import SPAN_PROMPT, Benchmark, published
 from askqa_builder.evaluate.benchmarks.overlap import Timeline, read_ctm
 from askqa_builder.evaluate.items import Item
 from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
+from askqa_builder.files import digest
 from askqa_builder.schema import Reading, Speaker, Word
 from askqa_builder.sources.common import one_line, read_json
-from askqa_builder.store import digest
 
 WORD_TIMES = "words.ctm"
 """In the folder of sound: when each word is spoken, recordings named as the sound files."""

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import TypeVar
 
 from askqa_builder.errors import EvaluationError, RequestError
+from askqa_builder.files import storage_errors
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.endpoint import Endpoint, Limits
 from askqa_builder.llm.prices import Budget, load_prices
-from askqa_builder.store import storage_errors
 
 T = TypeVar("T")
 R = TypeVar("R")

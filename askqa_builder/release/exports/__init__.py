@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from askqa_builder.errors import ReleaseError, SettingsError
+from askqa_builder.files import storage_errors, write_text
 from askqa_builder.release.exports.chat import llama_factory, ms_swift
 from askqa_builder.release.exports.files import ExportFolder
 from askqa_builder.release.exports.kimi import kimi_audio
@@ -29,7 +30,6 @@ from askqa_builder.release.exports.wav import wav
 from askqa_builder.release.folder import read_manifest
 from askqa_builder.release.rows import Row
 from askqa_builder.release.stream import stream
-from askqa_builder.store import storage_errors, write_text
 
 Export = Callable[[Iterator[tuple[str, Row]], ExportFolder], str]
 """Writes the conversations, given as (split, row), and says how they are read."""

@@ -196,15 +196,18 @@ def test_killed_at_random_moments(cases: dict[str, Case], tmp_path: Path, name: 
     wanted, kills, runs, at_work = -(-KILLS // len(NAMES)), 0, 0, 0
     while kills < wanted:
         folder = begun(case, tmp_path / "killed")
-        for _ in range(PER_RUN):
-            before = state(folder)
+        for again in range(PER_RUN):
+            before, start = state(folder), time.perf_counter()
             moment = chance.uniform(case.begins, 1.1) * seconds
             whom = chance.choice(("all", "all", "main", "worker"))
-            if struck(moment, whom, *case.command(folder)):
-                kills += 1
-                at_work += state(folder) != before
+            if not struck(moment, whom, *case.command(folder)):
+                if not again:  # the machine has more time for us than it had
+                    seconds = time.perf_counter() - start
+                break
+            kills += 1
+            at_work += state(folder) != before
         askqa(*case.command(folder))
         assert case.outcome(folder) == case.outcome(undisturbed)
         runs += 1
     print(f"{name}: {kills} kills, {at_work} at work, in {runs} runs of {seconds:.1f} s")
-    assert at_work >= kills / 4, "most kills hit nothing"
+    assert at_work >= kills // 4, "most kills hit nothing"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import slurm_cluster
 from pipeline import askqa, command, tree
 
 pytestmark = pytest.mark.timeout(1800)
@@ -58,20 +59,20 @@ def test_a_ray_node_killed_in_mid_run(calm: Path, tmp_path: Path) -> None:
     assert tree(fresh / "dialogues") == tree(calm / "dialogues")
 
 
-def test_a_slurm_command_killed_in_mid_run(calm: Path, tmp_path: Path) -> None:
+def test_a_slurm_command_killed_in_mid_run(
+    calm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a real Slurm; the orphaned tasks are cancelled by the next command."""
-    try:
-        up = subprocess.run(["scontrol", "ping"], capture_output=True, timeout=20).returncode == 0
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        up = False
-    if not up:
-        pytest.skip("no Slurm here")
+    if reason := slurm_cluster.missing():
+        pytest.skip(reason)
     build = written(calm, tmp_path / "build")
-    speaking = ("synthesize", build, "--engine", "slurm", "--workers", "2")
-    process = subprocess.Popen(command(*speaking), start_new_session=True)
-    wait_for(lambda: list((build / "speech").glob("*.receipt.json")), process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    askqa(*speaking)
-    askqa("release", build, "--version", "1.0.0", "--engine", "slurm", "--workers", "2")
+    slurm = ("--engine", "slurm", "--workers", "2")
+    with slurm_cluster.running() as environment:
+        monkeypatch.setenv("SLURM_CONF", environment["SLURM_CONF"])
+        process = subprocess.Popen(command("synthesize", build, *slurm), start_new_session=True)
+        wait_for(lambda: list((build / "speech").glob("*.receipt.json")), process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        askqa("synthesize", build, *slurm)
+        askqa("release", build, "--version", "1.0.0", *slurm)
     assert tree(build) == tree(calm)

@@ -18,11 +18,12 @@ off before the manifest is as if it had never been begun, and after it, it is fi
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ValidationError
 
-from askqa_builder.errors import ReleaseError
+from askqa_builder.errors import ReleaseError, StorageError
 from askqa_builder.files import FileDigest, write_text
 from askqa_builder.objects import Objects
 
@@ -37,7 +38,11 @@ class _Files(BaseModel):
 
 def read_manifest(objects: Objects) -> str | None:
     """Text of the manifest of the release at a URL; None if there is no release."""
-    content = objects.read(_NEXT + _MANIFEST) or objects.read(_MANIFEST)
+    content = None
+    with suppress(StorageError):  # who may read but not list is forbidden what is not there
+        content = objects.read(_NEXT + _MANIFEST)
+    if content is None:
+        content = objects.read(_MANIFEST)
     return None if content is None else content.decode("utf-8", "replace")
 
 

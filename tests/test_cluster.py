@@ -46,10 +46,13 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("slurm")
-def test_a_job_array_makes_the_same_bytes(build: Path, tmp_path: Path) -> None:
+def test_a_job_array_makes_the_same_bytes(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / "mirror"))
     folder = tmp_path / "50%off"  # sbatch reads % in a log's name
     askqa(*GENERATE, folder, *SLURM)
-    askqa("synthesize", folder, *SLURM)
+    askqa("synthesize", f"file://{folder}", *SLURM)
     assert tree(folder) == tree(build)
 
 

@@ -40,6 +40,7 @@ from askqa_builder.generate_llm import Result, generate
 from askqa_builder.llm.batch import BatchEndpoint
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.endpoint import Limits
+from askqa_builder.remote import open_build
 from askqa_builder.schema import AMBIGUITY_KINDS, Dialogue, Passage, Reject
 from askqa_builder.store import Build
 
@@ -47,12 +48,12 @@ PRICES = '["*"]\n"m" = { input = 1.0, output = 10.0 }\n'
 
 
 def make(
-    server: OpenAIServer, folder: Path, source: str, count: int, **llm: Any
+    server: OpenAIServer, folder: Path | str, source: str, count: int, **llm: Any
 ) -> tuple[Result, Build]:
     """Run the stage in this process."""
     settings = GenerateSettings(sources=(source,), writer="llm", count=count, shard_size=7)
     options = {"model": "m", "base_url": server.base_url, "verify": 2, "concurrency": 30}
-    build = Build(folder)
+    build = open_build(folder)
     with build.locked():
         ingest(build, settings, lambda count: None)
         return generate(build, settings, LlmSettings.model_validate(options | llm)), build
@@ -259,6 +260,20 @@ def test_a_second_run_is_free_and_a_larger_count_pays_only_for_more(
         make(server, tmp_path / "fresh", source, 28)
         assert server.paid == 2 * paid
         assert outcome(tmp_path / "fresh") == outcome(tmp_path / "build")
+
+
+def test_at_a_url_any_machine_goes_on_and_pays_only_for_more(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"file://{tmp_path / 'there'}"
+    with OpenAIServer(good_model) as server:
+        make(server, tmp_path / "here", source, 6, verify=0)
+        whole = server.paid
+        for count, machine in ((3, "one"), (6, "two"), (6, "three")):
+            monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / machine))
+            make(server, url, source, count, verify=0)
+        assert server.paid == 2 * whole
+    assert outcome(tmp_path / "there") == outcome(tmp_path / "here")
 
 
 def test_a_changed_passage_pays_only_for_itself(tmp_path: Path) -> None:

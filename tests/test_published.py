@@ -134,6 +134,22 @@ def test_a_release_is_fetched_in_parts_and_once(
     assert files(release_folder(URL, whole=True)) == files(tmp_path / "r")
 
 
+def test_who_may_not_list_the_store_reads_the_release(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.store(made(tmp_path / "r", "1.0.0", ("a",)), Objects(URL))
+    cat = type(store).cat_file
+
+    def forbidding(self: Any, path: str, **options: Any) -> bytes:
+        try:
+            return bytes(cat(self, path, **options))
+        except FileNotFoundError as error:
+            raise PermissionError("Access Denied") from error
+
+    monkeypatch.setattr(type(store), "cat_file", forbidding)
+    assert files(release_folder(URL, whole=True)) == files(tmp_path / "r")
+
+
 def test_what_is_uploaded_already_is_not_uploaded_again(store: Any, tmp_path: Path) -> None:
     published.store(made(tmp_path / "old", "1.0.0", ("kept",)), Objects(URL))
     (kept,) = (name for name in store.store if "/test-" in name)

@@ -183,5 +183,5 @@ def test_a_setting_that_cannot_be_is_one_line(argument: str) -> None:
 
 def test_settings_are_read() -> None:
     assert parse_world(
-        "7, seed=2,facts=3,dialogues=1,ambiguous=.25,history=1,style=plain"
-    ) == World(7, 2, 3, 1, 0.25, 1, "plain")
+        "7, seed=2,facts=3,dialogues=1,ambiguous=.25,history=1,frames=6,style=plain"
+    ) == World(7, 2, 3, 1, 0.25, 1, 6, "plain")

@@ -14,7 +14,7 @@ from tiny_release import PASSAGE, dialogue, tone, write_release
 
 from askqa_builder.audio_models import load
 from askqa_builder.errors import AskqaError, ModelError, StorageError, TrainingError
-from askqa_builder.learn.batching import LengthGrouped, Swapped
+from askqa_builder.learn.batching import Grouped, Swapped
 from askqa_builder.learn.collate import IDS, Collator
 from askqa_builder.learn.dialogues import Dialogues
 from askqa_builder.learn.examples import Examples
@@ -444,7 +444,7 @@ def examples(release: Path) -> Examples:
 
 
 def test_each_pass_holds_every_example_once(examples: Examples) -> None:
-    sampler = LengthGrouped(examples, 3, seed=0)
+    sampler = Grouped(examples, 3, seed=0)
     n = len(examples)
     orders = []
     for epoch in (0, 1):
@@ -457,7 +457,7 @@ def test_each_pass_holds_every_example_once(examples: Examples) -> None:
 
 
 def test_batches_are_of_similar_length(examples: Examples) -> None:
-    order = list(LengthGrouped(examples, 3, seed=0))
+    order = list(Grouped(examples, 3, seed=0))
 
     def padding(order: list[int]) -> float:
         lengths = [examples.place(i).length for i in order]
@@ -465,6 +465,14 @@ def test_batches_are_of_similar_length(examples: Examples) -> None:
         return sum(max(batch) * len(batch) - sum(batch) for batch in batches)
 
     assert padding(order) < 0.3 * padding(list(range(len(examples))))
+
+
+def test_large_batches_share_passages(examples: Examples) -> None:
+    size = 16
+    order = list(Grouped(examples, size, seed=0))
+    passages = [examples.dialogues[examples.place(i).dialogue].passage_id for i in order]
+    whole = [passages[i : i + size] for i in range(0, len(order) - size + 1, size)]
+    assert all(size // 4 <= len(set(batch)) <= size // 2 + 1 for batch in whole)
 
 
 def test_swapped_sound_is_of_another_passage(examples: Examples) -> None:

@@ -33,7 +33,7 @@ EpochsOption = Annotated[float, typer.Option(help="Passes over the data.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Examples at a time on each device.")]
 AccumulateOption = Annotated[int, typer.Option(min=1, help="Batches that make a step.")]
 RateOption = Annotated[
-    float | None, typer.Option(help="Default: 1e-3 from scratch, 1e-4 with --lora, else 1e-5.")
+    float | None, typer.Option(help="Default: 2e-3 from scratch, 1e-4 with --lora, else 1e-5.")
 ]
 LoraOption = Annotated[
     int | None, typer.Option(min=1, metavar="RANK", help="Train an adapter instead of all weights.")

@@ -13,13 +13,17 @@ from askqa_builder.learn.examples import Example, Examples
 
 _POOL = 50
 """Batches that are sorted by length together."""
+_PASSAGES = 8
+"""A batch has examples on at least so many passages, if it is that large."""
 
 
-class LengthGrouped(Sampler[int]):
+class Grouped(Sampler[int]):
     """Examples in random order, those of one batch of similar length.
 
-    Each pass has an order of its own that depends on the seed and the number of the pass alone,
-    so a run that goes on in the middle finds the same batches.
+    In a large batch, a few examples on one passage stand together: its narration is then decoded
+    once, and heard once by a model that shares it. Each pass has an order of its own that depends
+    on the seed and the number of the pass alone, so a run that goes on in the middle finds the
+    same batches.
     """
 
     def __init__(self, examples: Examples, batch: int, *, seed: int) -> None:
@@ -34,19 +38,38 @@ class LengthGrouped(Sampler[int]):
         return len(self._examples)
 
     def __iter__(self) -> Iterator[int]:
-        n = len(self._examples)
+        n, batch = len(self._examples), self._batch
         rng = Random(f"{self._seed}:order:{self._epoch}")
-        order = list(range(self._epoch * n, (self._epoch + 1) * n))
-        rng.shuffle(order)
-        batches: list[list[int]] = []
-        for start in range(0, n, _POOL * self._batch):
-            pool = order[start : start + _POOL * self._batch]
-            pool.sort(key=lambda index: -self._examples.place(index).length)
-            batches += [pool[i : i + self._batch] for i in range(0, len(pool), self._batch)]
-        short = [b for b in batches if len(b) < self._batch]
-        batches = [b for b in batches if len(b) == self._batch]
+        places = [self._examples.place(i) for i in range(self._epoch * n, (self._epoch + 1) * n)]
+        length = [place.length for place in places]
+        groups = self._groups([place.dialogue for place in places], rng)
+        rng.shuffle(groups)
+        order: list[int] = []
+        size = _POOL * batch // self._together
+        for start in range(0, len(groups), size):
+            pool = groups[start : start + size]
+            pool.sort(key=lambda group: -max(length[i] for i in group))
+            order += (i for group in pool for i in group)
+        batches = [order[i : i + batch] for i in range(0, n, batch)]
+        short = [batches.pop()] if n % batch else []
         rng.shuffle(batches)
-        return (index for batch in [*batches, *short] for index in batch)
+        return (self._epoch * n + i for some in [*batches, *short] for i in some)
+
+    @property
+    def _together(self) -> int:
+        return max(1, self._batch // _PASSAGES)
+
+    def _groups(self, dialogues: list[int], rng: Random) -> list[list[int]]:
+        """Examples that stay together: on one passage, and in random order."""
+        by_passage: dict[str, list[int]] = {}
+        for index, dialogue in enumerate(dialogues):
+            passage: str = self._examples.dialogues[dialogue].passage_id
+            by_passage.setdefault(passage, []).append(index)
+        groups = []
+        for some in by_passage.values():
+            rng.shuffle(some)
+            groups += [some[i : i + self._together] for i in range(0, len(some), self._together)]
+        return groups
 
 
 class Swapped(Sequence[Example]):

@@ -24,6 +24,8 @@ IDS = "example_ids"
 """Key of a batch: which examples it holds."""
 _TAIL = 4
 """Tokens at either end of a prompt that are compared with its text."""
+_KNOWN = 10_000
+"""Texts whose tokens are kept: instructions and short answers come again and again."""
 
 
 class Collator:
@@ -49,6 +51,7 @@ class Collator:
         self._audio_token: int | None = getattr(processor, "audio_token_id", None)
         self._transcripts = transcripts and hasattr(processor, "transcript_labels")
         self._ends = {*ends, processor.tokenizer.eos_token_id}
+        self._known: dict[tuple[str, bool], list[int]] = {}
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
         """The processor's tensors with each target appended, padded on the right; `labels` of the
@@ -155,11 +158,15 @@ class Collator:
 
     def _tokens(self, text: str, *, special: bool = False) -> list[int]:
         """Tokens of a text; what looks like a special token is one only where that is meant."""
-        kwargs = {} if self._is_mistral else {"split_special_tokens": not special}
-        tokens: list[int] = self._processor.tokenizer(text, add_special_tokens=False, **kwargs)[
-            "input_ids"
-        ]
-        return tokens
+        key = (text, special)
+        if key not in self._known:
+            kwargs = {} if self._is_mistral else {"split_special_tokens": not special}
+            if len(self._known) == _KNOWN:
+                self._known.clear()
+            self._known[key] = self._processor.tokenizer(text, add_special_tokens=False, **kwargs)[
+                "input_ids"
+            ]
+        return self._known[key]
 
     def _check(self, example: Example, row: list[int], text: str | None) -> None:
         """Raise TrainingError unless the prompt is whole and has a place for each sound."""

@@ -31,7 +31,7 @@ class TrainSettings(Record):
     accumulate: int = Field(default=1, ge=1)
     """Batches that make an optimiser step."""
     learning_rate: float | None = Field(default=None, gt=0)
-    """None: 1e-3 for a new model, 1e-4 for an adapter, 1e-5 for all weights of a pretrained one."""
+    """None: 2e-3 for a new model, 1e-4 for an adapter, 1e-5 for all weights of a pretrained one."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps in which the rate rises; then it falls to 0 as a half cosine."""
     weight_decay: float = Field(default=0.01, ge=0)
@@ -55,7 +55,7 @@ class TrainSettings(Record):
         """The highest learning rate."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return 1e-3 if is_new(self.base) else 1e-4 if self.lora else 1e-5
+        return 2e-3 if is_new(self.base) else 1e-4 if self.lora else 1e-5
 
     @property
     def watched(self) -> str:

@@ -14,7 +14,6 @@ MODEL/
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import time
 import warnings
@@ -26,6 +25,7 @@ from typing import Any
 import torch
 
 from askqa_builder.audio_models import context_of
+from askqa_builder.engines.local import default_workers
 from askqa_builder.errors import AskqaError, TrainingError
 from askqa_builder.files import digest, storage_errors, write_text
 from askqa_builder.learn.base import is_new, open_base, with_adapter
@@ -66,7 +66,8 @@ def train(
     """Train, or go on where a killed run was; a run that is done is only read.
 
     `main_curve` is the main task's validation loss by step of a run on it alone, to compare with.
-    `workers` processes make batches ready (None: as many as pay). `say` gets each entry of the
+    `workers` processes make batches ready (None: as many as pay); on a CPU, torch computes with
+    the cores that they leave. `say` gets each entry of the
     log. Raises TrainingError where the run cannot start or go on, ModelError for the base, and
     StorageError when the disk is full: the last checkpoint stays.
     """
@@ -76,7 +77,9 @@ def train(
     done = _finished(out, run)
     if done is not None:
         return done
-    with warnings.catch_warnings():
+    if workers is None:
+        workers = _loaders()
+    with warnings.catch_warnings(), _threads(default_workers() - workers):
         # peft and accelerate call transformers by names that it is about to give up
         warnings.simplefilter("ignore", FutureWarning)
         return _train(release, out, run, main_curve=main_curve, workers=workers, say=say)
@@ -88,7 +91,7 @@ def _train(
     run: TrainRun,
     *,
     main_curve: Mapping[int, float] | None,
-    workers: int | None,
+    workers: int,
     say: Callable[[Entry], None],
 ) -> Trained:
     settings = run.settings
@@ -272,13 +275,26 @@ def _steps(settings: TrainSettings, examples: int) -> int:
     return max(1, math.ceil(settings.epochs * math.ceil(batches / settings.accumulate)))
 
 
-def _arguments(
-    out: Path, settings: TrainSettings, steps: int, workers: int | None
-) -> TrainingArguments:
+def _loaders() -> int:
+    """Processes that make batches ready, if nobody says: one keeps up with a CPU's steps."""
+    spare = default_workers() - 1
+    return min(8, max(1, spare)) if torch.cuda.is_available() else min(1, spare)
+
+
+@contextmanager
+def _threads(most: int) -> Iterator[None]:
+    """Let torch compute with so many threads at most: two on one core hold each other up."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, most)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _arguments(out: Path, settings: TrainSettings, steps: int, workers: int) -> TrainingArguments:
     every = settings.evaluate_every or max(1, steps // 10)
     on_gpu = torch.cuda.is_available()
-    if workers is None:
-        workers = min(8, max(1, (os.cpu_count() or 1) - 1)) if on_gpu else 0
     return TrainingArguments(
         output_dir=str(out / CHECKPOINTS),
         per_device_train_batch_size=settings.batch_size,

@@ -12,7 +12,7 @@ import torch
 from askqa_builder.audio_models import is_out_of_memory
 from askqa_builder.errors import StorageError, TrainingError
 from askqa_builder.files import storage_errors
-from askqa_builder.learn.batching import LengthGrouped
+from askqa_builder.learn.batching import Grouped
 from askqa_builder.learn.collate import IDS, Collator
 from askqa_builder.learn.hf import PREFIX_CHECKPOINT_DIR, Trainer, TrainerState
 from askqa_builder.learn.settings import TrainSettings
@@ -47,7 +47,7 @@ class AskqaTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         examples: Any = self.train_dataset
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return LengthGrouped(examples, batch * self.args.world_size, seed=self._settings.seed)
+        return Grouped(examples, batch * self.args.world_size, seed=self._settings.seed)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """As the trainer's, with the validation's collator."""

@@ -1,6 +1,7 @@
-"""The multi-task experiment on the closed world, from scratch: every run, resumable.
+r"""The multi-task experiment on the closed world, from scratch: every run, resumable.
 
-    askqa-build generate --source world:5000,facts=3,dialogues=2,history=0,style=plain --out build
+    askqa-build generate --out build \
+        --source world:5000,facts=3,dialogues=2,history=0,frames=6,style=plain
     askqa-build synthesize build && askqa-build release build --version 1.0.0
     python docs/experiments/world.py build/release --out runs [--part 1/2]
     python docs/experiments/world_report.py build/release runs
@@ -25,12 +26,15 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # before numpy and torch are imported
 
 AUXILIARY = ("listening", "reasoning", "response")
-MIXTURES: dict[str, tuple[str, ...]] = {
-    "main": ("main",),
-    "all": ("main", *AUXILIARY),
-    **{f"main+{task}": ("main", task) for task in AUXILIARY},
-    **{f"all-{task}": ("main", *(t for t in AUXILIARY if t != task)) for task in AUXILIARY},
+MIXTURES: dict[str, dict[str, float]] = {
+    "main": {"main": 1},
+    "all": {"main": 1, "listening": 0.5, "reasoning": 0.25, "response": 0.25},
+    **{f"main+{task}": {"main": 1, task: 1} for task in AUXILIARY},
+    "all-listening": {"main": 1, "reasoning": 0.5, "response": 0.5},
+    "all-reasoning": {"main": 1, "listening": 0.5, "response": 0.5},
+    "all-response": {"main": 1, "listening": 0.5, "reasoning": 0.5},
 }
+"""Where there are auxiliary tasks, half of the examples are theirs."""
 FRACTIONS = (0.1, 1.0, 0.01)
 
 
@@ -82,7 +86,7 @@ def make(run: Run, release: Path, folder: Path, settings: argparse.Namespace) ->
         folder,
         TrainSettings(
             base="tiny",
-            tasks=dict.fromkeys(MIXTURES[run.mixture], 1.0),
+            tasks=MIXTURES[run.mixture],
             fraction=run.fraction,
             seed=run.seed,
             steps=steps,
@@ -121,9 +125,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path, help="the release folder")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1000, help="optimiser steps of a run")
+    parser.add_argument("--steps", type=int, default=1600, help="optimiser steps of a run")
     parser.add_argument("--longer", type=int, default=10, help="times as many in the long runs")
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--limit", type=int, default=400, help="test dialogues")
     parser.add_argument("--seeds", type=int, default=3)

@@ -58,13 +58,13 @@ class TinyFeatureExtractor(SequenceFeatureExtractor):
         padded = np.zeros((count - 1) * self.hop_length + self.n_fft, np.float32)
         padded[: len(samples)] = samples[: len(padded)]
         windows = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[:: self.hop_length]
-        # six times as fast as numpy's
-        spectrum = torch.fft.rfft(torch.from_numpy(windows * self._window)).numpy()
-        power = spectrum.real**2 + spectrum.imag**2
-        mel = np.log(np.maximum(power @ self._mel, 1e-6))
+        # torch throughout: six times as fast a transform, and the threads that a loader gives it
+        spectrum = torch.fft.rfft(torch.from_numpy(windows * self._window))
+        power = spectrum.real.square() + spectrum.imag.square()
+        mel = (power @ torch.from_numpy(self._mel)).clamp(min=1e-6).log()
         rows = -(-count // multiple_of) * multiple_of
         frames = np.zeros((rows, self.feature_size), np.float32)
-        frames[:count] = (mel - mel.mean(0)) * np.float32(0.4)  # to a spread of about one
+        frames[:count] = ((mel - mel.mean(0)) * 0.4).numpy()  # to a spread of about one
         return frames
 
     def to_dict(self) -> dict[str, Any]:

@@ -130,7 +130,7 @@ class Layer(nn.Module):
     def __init__(self, config: TinyConfig, index: int) -> None:
         super().__init__()
         d = config.hidden_size
-        self.index, self.heads = index, config.num_attention_heads
+        self.index = index
         self.norm = nn.LayerNorm(d)
         self.query = nn.Linear(d, d, bias=False)
         self.key_value = nn.Linear(d, 2 * d, bias=False)
@@ -140,26 +140,34 @@ class Layer(nn.Module):
         self.wide = nn.Linear(d, config.expansion * d)
         self.narrow = nn.Linear(config.expansion * d, d)
 
-    def forward(self, x: Tensor, bias: Tensor, mask: Tensor, cache: Cache | None) -> Tensor:
-        """`x` (B, new, d); `bias` (B, heads, new, all), added to scores; `mask` (B, all, 1)."""
-        batch, new, d = x.shape
+    def forward(self, x: Tensor, place: Tensor, bias: Tensor, cache: Cache | None) -> Tensor:
+        """`x` (tokens, d): those of all rows that are no padding, at `place` of B · new.
+
+        `bias` (B, heads, new, all) is added to the scores.
+        """
+        batch, heads, new, _ = bias.shape
+        d = x.shape[1]
         n = self.norm(x)
-        query = self.query(n).view(batch, new, self.heads, -1).transpose(1, 2)
-        key_value = self.key_value(n)
+        query = _spread(self.query(n), place, batch * new).view(batch, new, heads, -1)
+        key_value = _spread(self.key_value(n), place, batch * new).view(batch, new, 2 * d)
         if cache is not None:  # as they are before the convolution: it needs no state of its own
             key_value, _ = cache.update(
                 key_value[:, None], key_value.new_zeros(batch, 1, new, 0), self.index
             )
             key_value = key_value[:, 0]
-        key_value = key_value * mask
         mixed = key_value * self.shifts[0]
         for back in range(1, len(self.shifts)):
             mixed = mixed + F.pad(key_value[:, :-back], (0, 0, back, 0)) * self.shifts[back]
-        key, value = mixed.view(batch, -1, 2, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        scores = query @ key.transpose(-1, -2) * (d // self.heads) ** -0.5 + bias
-        read = (scores.softmax(-1) @ value).transpose(1, 2).reshape(batch, new, d)
-        x = x + self.out(read)
+        key, value = mixed.view(batch, -1, 2, heads, d // heads).permute(2, 0, 3, 1, 4)
+        scores = query.transpose(1, 2) @ key.transpose(-1, -2) * (d // heads) ** -0.5 + bias
+        read = (scores.softmax(-1) @ value).transpose(1, 2).reshape(batch * new, d)
+        x = x + self.out(read.index_select(0, place))
         return x + self.narrow(F.relu(self.wide(self.norm2(x))))
+
+
+def _spread(rows: Tensor, place: Tensor, count: int) -> Tensor:
+    """Rows at their places among `count`, zeros elsewhere."""
+    return rows.new_zeros(count, rows.shape[1]).index_copy(0, place, rows)
 
 
 class TinyPreTrainedModel(PreTrainedModel):
@@ -238,11 +246,15 @@ class TinyForConditionalGeneration(TinyPreTrainedModel, GenerationMixin):
         if input_features is not None and clip_tokens is not None and clip_order is not None:
             merge = self.config.frame_merge
             heard = self.listener(input_features, clip_tokens * merge)
+            scores = self.transcribe(heard)
             if transcript_labels is not None:
                 transcription_loss = self.transcription_loss(
-                    heard, clip_tokens * merge, clip_order, transcript_labels
+                    scores, clip_tokens * merge, clip_order, transcript_labels
                 )
+            # what a frame sounds like, in the words of the language model; the blank is silence
+            words = (scores.exp()[:, 1:] @ self.embedding.weight[1:]) * math.sqrt(x.shape[2])
             tokens = self.pair(heard.reshape(-1, merge * self.config.hidden_size))
+            tokens = tokens + words.view(-1, merge, x.shape[2]).sum(1)
             parts = tokens.split(clip_tokens.tolist())
             read = torch.cat([parts[index] for index in clip_order.tolist()])
             is_audio = input_ids == self.config.audio_token_id
@@ -253,19 +265,22 @@ class TinyForConditionalGeneration(TinyPreTrainedModel, GenerationMixin):
         past = cache.get_seq_length() if cache is not None else 0
         if attention_mask is None:
             attention_mask = input_ids.new_ones(len(input_ids), past + new)
-        mask = attention_mask[:, : past + new, None].to(x.dtype)
-        bias = self._bias(mask, new)
+        mask = attention_mask[:, : past + new]
+        place = mask[:, past:].flatten().nonzero()[:, 0]
+        x = x.flatten(0, 1).index_select(0, place)
+        bias = self._bias(mask.to(x.dtype), new)
         for layer in self.layers:
-            x = layer(x, bias, mask, cache)
+            x = layer(x, place, bias, cache)
         loss, logits = None, None
         if labels is not None:
-            target = F.pad(labels[:, 1:], (0, 1), value=IGNORED)
+            target = F.pad(labels[:, 1:], (0, 1), value=IGNORED).flatten()[place]
             learnt = target != IGNORED
             loss = F.cross_entropy(self._logits(x[learnt]).float(), target[learnt])
             if transcription_loss is not None:
                 loss = loss + self.config.ctc_weight * transcription_loss
         if labels is None or not self.training:
-            logits = self._logits(x[:, -logits_to_keep:])
+            rows = _spread(x, place, len(mask) * new).view(len(mask), new, -1)
+            logits = self._logits(rows[:, -logits_to_keep:])
         return TinyOutput(
             loss=loss,
             logits=logits,
@@ -274,18 +289,21 @@ class TinyForConditionalGeneration(TinyPreTrainedModel, GenerationMixin):
         )
 
     def transcription_loss(
-        self, heard: Tensor, frames: Tensor, order: Tensor, transcripts: Tensor
+        self, scores: Tensor, frames: Tensor, order: Tensor, transcripts: Tensor
     ) -> Tensor:
-        """CTC of each distinct clip against its transcript, per token; 0 is the blank."""
+        """CTC of each distinct clip against its transcript, per token; 0 is the blank.
+
+        `scores` are those of `transcribe`.
+        """
         uses = order.tolist()
         first = torch.tensor([uses.index(clip) for clip in range(len(frames))])
         wanted = transcripts[first.to(transcripts.device)]
         lengths = (wanted != IGNORED).sum(1)
-        # (longest, clips) rows of `heard`; padding repeats row 0, which CTC then does not read.
+        # (longest, clips) rows of `scores`; padding repeats row 0, which CTC then does not read.
         # pad_sequence and split do the same with a backward pass of six times the cost.
         step = torch.arange(int(frames.max()), device=frames.device)[:, None]
         row = torch.where(step < frames, step + frames.cumsum(0) - frames, 0)
-        rows = self.transcribe(heard).index_select(0, row.flatten()).view(*row.shape, -1)
+        rows = scores.index_select(0, row.flatten()).view(*row.shape, -1)
         losses = F.ctc_loss(
             *(rows, wanted.clamp(min=0), frames, lengths),
             blank=0,
@@ -303,14 +321,15 @@ class TinyForConditionalGeneration(TinyPreTrainedModel, GenerationMixin):
         return F.linear(self.norm(x), self.embedding.weight, self.bias)
 
     def _bias(self, mask: Tensor, new: int) -> Tensor:
-        """(B, heads, new, all): nothing later, no padding, and the further the less."""
+        """(B, heads, new, all), of a mask (B, all): nothing later, no padding, the further the
+        less."""
         total, heads = mask.shape[1], self.config.num_attention_heads
         place = torch.arange(total, device=mask.device)
         distance = place[total - new :, None] - place
         slopes = 4.0 ** -torch.arange(1, heads + 1, device=mask.device, dtype=mask.dtype)
         bias = -slopes[:, None, None] * distance.clamp(min=0)
         bias = bias.masked_fill(distance < 0, -1e4)
-        return bias[None] + (mask[:, None, None, :, 0] - 1) * 1e4
+        return bias[None] + (mask[:, None, None] - 1) * 1e4
 
     def prepare_inputs_for_generation(self, input_ids: Tensor, **kwargs: Any) -> dict[str, Any]:
         past = kwargs.get("cache")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -114,10 +115,7 @@ class TinyProcessor(ProcessorMixin):
         return [self.tokenizer.convert_tokens_to_ids(token)]
 
     def _plain(self, text: str) -> list[int]:
-        found: list[int] = self.tokenizer(
-            text, add_special_tokens=False, split_special_tokens=True
-        )["input_ids"]
-        return found
+        return _tokens(self.tokenizer, text)
 
     def _padded(self, rows: list[list[int]], padding: bool) -> dict[str, Any]:
         width = max(map(len, rows))
@@ -152,3 +150,11 @@ def _message(message: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
                 "an array at 16 kHz"
             )
     return role, parts
+
+
+@lru_cache(maxsize=50_000)  # the same instructions and words come again and again
+def _tokens(tokenizer: Any, text: str) -> list[int]:
+    found: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
+        "input_ids"
+    ]
+    return found

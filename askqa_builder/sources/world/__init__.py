@@ -1,6 +1,7 @@
 """A closed synthetic world of our own: short stories, questions and dialogues without end.
 
-    world:N[,seed=1][,facts=6][,dialogues=2][,ambiguous=0.5][,history=2][,style=varied|plain]
+    world:N[,seed=1][,facts=6][,dialogues=2][,ambiguous=0.5][,history=2][,frames=22]
+           [,style=varied|plain]
 
 Each story says some things twice (of two places, on two days …: a question that leaves out which
 is ambiguous) and some things once (the same question has one answer). So whether to ask back
@@ -21,10 +22,11 @@ from askqa_builder.errors import SettingsError
 from askqa_builder.schema import Answer, Passage, Question
 from askqa_builder.sources.common import SourceItem, digest
 from askqa_builder.sources.world.dialogues import make_drafts
+from askqa_builder.sources.world.frames import FRAMES
 from askqa_builder.sources.world.story import tell
 
 LICENSE = "cc0-1.0"
-FORM = "world:N[,seed=1,facts=6,dialogues=2,ambiguous=0.5,history=2,style=varied|plain]"
+FORM = "world:N[,seed=1,facts=6,dialogues=2,ambiguous=0.5,history=2,frames=22,style=varied|plain]"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class World:
     """Share of the dialogues in which the assistant must ask back; kept exactly over the whole."""
     history: int = 2
     """Earlier question–answer turns, at most."""
+    frames: int = len(FRAMES)
+    """Things that can be said and asked, 6 at least: the fewer, the sooner a model has learnt
+    them."""
     style: str = "varied"
     """varied: several wordings of everything; plain: one, for small models."""
 
@@ -74,6 +79,8 @@ def parse_world(argument: str) -> World:
                 world = replace(world, dialogues=_whole(name, value, 1, 8))
             case "history":
                 world = replace(world, history=_whole(name, value, 0, 2))
+            case "frames":
+                world = replace(world, frames=_whole(name, value, 6, len(FRAMES)))
             case "ambiguous":
                 world = replace(world, ambiguous=_share(value))
             case "style" if value in ("varied", "plain"):
@@ -94,7 +101,7 @@ def make_passage(world: World, index: int) -> Passage:
     """Make story `index` of a world."""
     rng = random.Random(f"{world.seed}:{index}")
     id = f"world-{world.seed}-{index:06d}"
-    story = tell(rng, world.facts, world.style == "plain")
+    story = tell(rng, world.facts, world.style == "plain", world.frames)
     first, share = index * world.dialogues, world.ambiguous
     ambiguous = [  # counted over all stories, so that the whole keeps the share exactly
         int((number + 1) * share) > int(number * share)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from askqa_builder.schema import AMBIGUITY_KINDS
 from askqa_builder.sources.world.frames import FRAMES
@@ -29,6 +30,8 @@ THINGS: frozenset[str] = frozenset(
 
 _TOPICS = THINGS | {*WOMEN, *MEN, *SLOTS["day"], *SLOTS["season"]}
 _BY_KIND = {kind: [f for f in FRAMES if f.kind == kind] for kind in AMBIGUITY_KINDS}
+_EVENLY = [f for some in zip_longest(*_BY_KIND.values()) for f in some if f is not None]
+"""One frame of each kind of ambiguity, another of each kind …"""
 _BY_THEME = {opening: [f for f in FRAMES if f.name in names] for opening, names in THEMES.items()}
 
 
@@ -89,12 +92,15 @@ class Story:
         return template.format(**slots, value=value, she=self.she)
 
 
-def tell(rng: random.Random, facts: int, plain: bool) -> Story:
-    """Invent a story of so many facts (3 to 12), a third of which are pairs."""
+def tell(rng: random.Random, facts: int, plain: bool, frames: int = len(FRAMES)) -> Story:
+    """Invent a story of so many facts (3 to 12), a third of which are pairs.
+
+    `frames` is how many things can be said at all.
+    """
     women = rng.random() < 0.5
     people, others = (WOMEN, MEN) if women else (MEN, WOMEN)
     story = Story(rng, plain, "she" if women else "he", people, others)
-    theme, pairs, singles = _plot(rng, facts)
+    theme, pairs, singles = _plot(rng, facts, frames)
     blocks = [_draw(story, frame, 1) for frame in singles]
     for frame in pairs:
         pair = _draw(story, frame, 2)
@@ -113,12 +119,14 @@ def tell(rng: random.Random, facts: int, plain: bool) -> Story:
     return story
 
 
-def _plot(rng: random.Random, facts: int) -> tuple[str, list[Frame], list[Frame]]:
+def _plot(rng: random.Random, facts: int, frames: int) -> tuple[str, list[Frame], list[Frame]]:
     """Choose a theme, what is said twice and what once; all kinds of ambiguity are as frequent."""
+    known = _EVENLY[:frames]
     kinds = rng.sample(AMBIGUITY_KINDS, facts // 3)
-    first = rng.choice(_BY_KIND[kinds[0]])
-    theme = rng.choice([opening for opening, frames in _BY_THEME.items() if first in frames])
-    fitting = _BY_THEME[theme]
+    first = rng.choice([f for f in _BY_KIND[kinds[0]] if f in known])
+    theme = rng.choice([opening for opening, some in _BY_THEME.items() if first in some])
+    # a few frames are too few for a theme
+    fitting = _BY_THEME[theme] if frames == len(FRAMES) else known
     pairs = [first] + [rng.choice([f for f in fitting if f.kind == kind]) for kind in kinds[1:]]
     rest = [frame for frame in fitting if frame not in pairs]
     return theme, pairs, rng.sample(rest, facts - 2 * len(pairs))

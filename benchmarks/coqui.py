@@ -29,6 +29,8 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
+from results import result
+
 from askqa_builder.clips import ClipFault, finish_clip, read_script
 from askqa_builder.config import CoquiSettings
 from askqa_builder.errors import RefusedTextError
@@ -187,14 +189,26 @@ def main() -> None:
             for _ in range(options.repeats):
                 for way, work in ways.items():
                     found[way].append(timed(work))
+            speeds: dict[str, float] = {}
             for way, runs in found.items():
                 speed = statistics.median(heard / wall for heard, wall, _ in runs)
+                speeds[way] = speed
                 cpu = statistics.median(cpu / heard for heard, _, cpu in runs)
                 print(
                     f"{name:10} {way:24} {speed:8.2f} × real time, "
                     f"{cpu:.3f} processor s per s of sound"
                 )
-            print(f"{name:10} our work around the engine {100 * statistics.median(around):.2f} %")
+            ours = 100 * statistics.median(around)
+            print(f"{name:10} our work around the engine {ours:.2f} %")
+            what = f"Coqui VITS of full size, {name}"
+            result(
+                f"{what}: clips",
+                speeds["clips, 1 at a time"],
+                "× real time",
+                peer="Coqui's own synthesize",
+                peer_value=speeds["Coqui"],
+            )
+            result(f"{what}: our work around the engine", ours, "% of its time", at_most=5)
             for engine in engines.values():
                 engine.close()
 

@@ -9,8 +9,8 @@ flight, in one process. Speed is taken on the server: replies over the seconds f
 request to the last reply, so that start-up and saving at the end count for nobody. The second
 part kills each client with SIGKILL when half of the requests are paid, runs it again on the same
 folder, and counts what was paid twice. The third follows the resident memory of ours. Peers are
-installed once, each in a virtual environment
-below `--peer-folder`. Results go to the screen and, with `--json FILE`, to a file.
+installed once, each in a virtual environment below `--peer-folder`. Results go to the screen and,
+with `--json FILE`, to a file.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from results import result
 
 HERE = Path(__file__).parent
 PEERS = {"curator": "bespokelabs-curator", "designer": "data-designer"}
@@ -221,6 +223,11 @@ def main() -> None:
                 if client != "raw":  # which keeps nothing
                     outcome = results["kill"][client] = kill(client, server, options)
                     print(f"kill  {client:9} {outcome}", flush=True)
+                    if "paid_again" in outcome:
+                        again = outcome["paid_again"]
+                        limit = options.concurrency if client == "ours" else None
+                        what = f"paid twice after a kill at half, {PEERS.get(client, 'ours')}"
+                        result(what, again, f"of {options.requests:,} requests", at_most=limit)
         if "memory" in parts:
             outcome = results["memory"] = memory(server, options)
             print(f"memory of ours  {outcome}")
@@ -238,9 +245,12 @@ def report(results: dict[str, Any]) -> None:
     peers = {name: speeds[name] for name in PEERS if speeds.get(name)}
     results["share_of_raw"] = mine / bare
     print(f"ours: {mine:.0f} requests/s, {mine / bare:.2f} of the raw openai+aiohttp loop")
+    what = "language-model client, 100 ms a reply"
+    result(what, mine, "requests/s", peer="bare openai and aiohttp", peer_value=bare)
     if peers:
         best = max(peers, key=lambda name: peers[name])
         results["times_the_best_peer"] = mine / peers[best]
+        result(what, mine, "requests/s", peer=PEERS[best], peer_value=peers[best])
         print(f"      {mine / peers[best]:.2f} times the best peer ({best})")
 
 

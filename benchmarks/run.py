@@ -29,8 +29,10 @@ SQUAD = HERE.parent.parent / "shared" / "data" / "squad" / "squad-44-articles.js
 BENCHMARKS: dict[str, list[str]] = {
     "contrast_speed": [str(SQUAD)],
     "world_speed": [],
-    "llm_generate": [],
+    "llm_throughput": ["--peers"],
+    "llm_generate": ["--dialogues", "4000"],
     "synthesis": [],
+    "coqui": [],
     "scaling": [],
     "overhead": [],
     "perturbations": [],

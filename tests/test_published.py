@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 
 from askqa_builder import published
@@ -19,18 +18,7 @@ from askqa_builder.release.fetch import release_folder
 URL = "memory://bucket/build/release"
 
 
-@pytest.fixture(autouse=True)
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / "mirror"))
-    return tmp_path / "mirror"
-
-
-@pytest.fixture
-def store() -> Iterator[Any]:
-    memory = fsspec.filesystem("memory")
-    memory.store.clear()
-    yield memory
-    memory.store.clear()
+pytestmark = pytest.mark.usefixtures("mirror")
 
 
 def made(folder: Path, version: str, dialogues: tuple[str, ...]) -> Path:

@@ -6,12 +6,10 @@ import asyncio
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 from openai_server import OpenAIServer
 from pipeline import here, one_line_here, tree
@@ -35,19 +33,7 @@ GENERATE = (
 URL = "memory://bucket/build"
 
 
-@pytest.fixture(autouse=True)
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / "mirror"))
-    return tmp_path / "mirror"
-
-
-@pytest.fixture
-def store() -> Iterator[Any]:
-    """The objects of a store in memory."""
-    memory = fsspec.filesystem("memory")
-    memory.store.clear()
-    yield memory
-    memory.store.clear()
+pytestmark = pytest.mark.usefixtures("mirror")
 
 
 def objects(store: Any) -> dict[str, bytes]:

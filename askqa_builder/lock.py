@@ -12,6 +12,7 @@ from pathlib import Path
 from askqa_builder.errors import BuildError
 from askqa_builder.files import storage_errors
 
+LOCK = ".lock"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -22,7 +23,7 @@ def lock(folder: Path) -> Iterator[bool]:
     Yields False where the file system has no locks: there the user sees to it. Raises BuildError
     if another process holds it.
     """
-    path = folder / ".lock"
+    path = folder / LOCK
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
@@ -38,7 +39,7 @@ def lock(folder: Path) -> Iterator[bool]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise BuildError(
-                f"{folder}: another command (process {holder}) is at work on this build; "
+                f"{folder}: another command (process {holder}) is at work here; "
                 "wait for it, or choose another --out folder"
             ) from error
         with storage_errors(path):

@@ -12,7 +12,6 @@ that belongs to it, so a run can tell what is current, what is stale, and what i
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from askqa_builder.errors import BuildError
-from askqa_builder.files import FileDigest, digest, sha256_of, storage_errors, write_text
+from askqa_builder.files import FileDigest, digest, sha256_of, storage_errors, sweep, write_text
 from askqa_builder.schema import Record
 
 
@@ -141,11 +140,7 @@ class Build:
     def _sweep(self) -> None:
         """Remove temporary files of runs that were killed: nobody else holds the lock."""
         for folder in (self.root, *(p for p in self.root.iterdir() if p.is_dir())):
-            for temporary in folder.glob(".*.tmp"):
-                if temporary.is_dir():
-                    shutil.rmtree(temporary)
-                else:
-                    temporary.unlink(missing_ok=True)
+            sweep(folder)
 
     # -- shards ----------------------------------------------------------------------------------
 

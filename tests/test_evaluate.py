@@ -21,7 +21,7 @@ import pytest
 import soundfile
 from pipeline import askqa, here, one_line_here
 
-from askqa_builder.errors import EvaluationError
+from askqa_builder.errors import BuildError, EvaluationError
 from askqa_builder.evaluate import evaluation
 from askqa_builder.evaluate.compare import compare
 from askqa_builder.evaluate.items import Item, read_items
@@ -35,6 +35,7 @@ from askqa_builder.evaluate.responders.baselines import (
 )
 from askqa_builder.evaluate.run import PARTIAL, PREDICTIONS, Manners, RunSettings, predict
 from askqa_builder.evaluate.variants import ALL, PROBES, SILENCED, SWAPPED, perturbations
+from askqa_builder.lock import lock
 
 ASK = "Which one do you mean?"
 evaluate = partial(evaluation.evaluate, worst=0)
@@ -276,10 +277,16 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(release: Path, tmp_path: Pa
         evaluate(release, Killed(), cut, split="test", batch_size=2, resamples=10)
     with (cut / PARTIAL).open("a") as file:
         file.write('{"id": "half a li')
+    damaged, *rest = (cut / PARTIAL).read_text().splitlines(keepends=True)
+    (cut / PARTIAL).write_text("".join([damaged.replace('"id"', '"iD"'), *rest]))
     model = Recorder()
+    with lock(cut), pytest.raises(BuildError, match="another command"):
+        evaluate(release, model, cut, split="test", batch_size=2, resamples=10)
     evaluate(release, model, cut, split="test", batch_size=2, resamples=10)
-    first_four = {item.id for item in items_of(release, "test")[:4]}
-    assert not first_four & {conversation.id for conversation in model.heard}
+    first, *more = (item.id for item in items_of(release, "test")[:4])
+    heard = {conversation.id for conversation in model.heard}
+    assert not heard & set(more)
+    assert first in heard, "its line was damaged"
     timeless = [
         [json.loads(line) | {"seconds": 0} for line in (f / PREDICTIONS).read_text().splitlines()]
         for f in (whole, cut)

@@ -13,7 +13,8 @@ from tiny_audio_model import build_tiny_qwen2_audio, build_tiny_voxtral
 from tiny_release import PASSAGE, dialogue, tone, write_release
 
 from askqa_builder.audio_models import load
-from askqa_builder.errors import AskqaError, ModelError, StorageError, TrainingError
+from askqa_builder.errors import AskqaError, BuildError, ModelError, StorageError, TrainingError
+from askqa_builder.learn.base import open_base
 from askqa_builder.learn.batching import Grouped, Swapped
 from askqa_builder.learn.collate import IDS, Collator
 from askqa_builder.learn.dialogues import Dialogues
@@ -22,6 +23,7 @@ from askqa_builder.learn.settings import Trained, TrainSettings
 from askqa_builder.learn.tasks import mixture_of
 from askqa_builder.learn.train import train
 from askqa_builder.learn.watch import Watch, curve, read_log
+from askqa_builder.lock import lock
 
 Entry = dict[str, Any]
 
@@ -203,6 +205,42 @@ def test_new_model_is_taught_to_hear(release: Path, tmp_path: Path) -> None:
     )
 
 
+def test_base_killed_in_the_making_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: Any) -> None:
+        raise Killed
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    _, one = open_base("tiny", [PASSAGE] * 3, whole)
+    with monkeypatch.context() as patch:
+        patch.setattr("askqa_builder.learn.tiny.TinyProcessor.save_pretrained", killed)
+        with pytest.raises(Killed):
+            open_base("tiny", [PASSAGE] * 3, cut)
+    _, two = open_base("tiny", [PASSAGE] * 3, cut)
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=0, rtol=0)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cut", "whole"]
+
+
+def test_full_disk_is_told_where_a_base_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors import SafetensorError
+
+    def full(*arguments: Any, **more: Any) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr("transformers.modeling_utils.safe_save_file", full)
+    with pytest.raises(StorageError, match="base: the disk is full; free some space"):
+        open_base("tiny", [PASSAGE], tmp_path / "base")
+
+
+def test_two_runs_in_a_folder_are_not_mixed(release: Path, base: Path, tmp_path: Path) -> None:
+    with lock(tmp_path / "checkpoints"), pytest.raises(BuildError, match="another command"):
+        train(release, tmp_path, settings_for(base))
+
+
 def test_best_constant_is_what_is_right_most_often(release: Path) -> None:
     from askqa_builder.learn.task_scores import constant_responses, right
 
@@ -242,7 +280,7 @@ def test_killed_run_goes_on_to_the_same_losses(
     out = tmp_path / "m"
     with pytest.raises(Killed):
         train(release, out, settings_for(base), say=kill_at(3))
-    assert [p.name for p in (out / "checkpoints").iterdir()] == ["checkpoint-2"]
+    assert [p.name for p in (out / "checkpoints").glob("c*")] == ["checkpoint-2"]
     # a kill in the middle of the next checkpoint leaves a part of it
     shutil.copytree(out / "checkpoints" / "checkpoint-2", out / "checkpoints" / "checkpoint-3")
     (out / "checkpoints" / "checkpoint-3" / "trainer_state.json").write_text('{"best')
@@ -381,7 +419,7 @@ def test_full_disk_leaves_the_last_checkpoint(
         line = fails(release, out, settings_for(base), StorageError)
     assert "checkpoint-4: the disk does not take the checkpoint" in line
     assert "goes on from step 2" in line
-    assert [p.name for p in (out / "checkpoints").iterdir()] == ["checkpoint-2"]
+    assert [p.name for p in (out / "checkpoints").glob("c*")] == ["checkpoint-2"]
     train(release, out, settings_for(base))
     assert log_of(out) == log_of(trained)
 

@@ -10,9 +10,10 @@ RESULTS/
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -27,7 +28,8 @@ from askqa_builder.evaluate.dynamic import Fault, Talks, Trajectory
 from askqa_builder.evaluate.items import Item
 from askqa_builder.evaluate.responders import Responder
 from askqa_builder.evaluate.simulate import Answer, SimulatedUser, by_rules
-from askqa_builder.files import read_records, storage_errors, write_records, write_text
+from askqa_builder.files import read_records, storage_errors, sweep, write_records, write_text
+from askqa_builder.lock import LOCK, lock
 from askqa_builder.schema import Record
 
 PREDICTIONS, PARTIAL, RUN = "predictions.jsonl", "predictions.partial.jsonl", "run.json"
@@ -115,44 +117,48 @@ def predict(
     """Predict every item, resuming what lies in `folder`; returns them in the order of the items.
 
     Raises EvaluationError if the folder holds results of something else, or if more than
-    `max_failures` of the items fail. If nothing at all was done, it leaves nothing behind.
+    `max_failures` of the items fail; BuildError while another command is at work in it. If
+    nothing at all was done, it leaves nothing behind.
     """
     with storage_errors(folder):
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, settings)
-    if (folder / PREDICTIONS).is_file():
-        return list(read_records(folder / PREDICTIONS, Prediction))
-    done = {p.id: p for p in _unfinished(folder / PARTIAL) if not p.crashed}
-    order: list[str] = []
-    try:
-        with (
-            storage_errors(folder),
-            (folder / PARTIAL).open("ab") as log,
-            _thread("reader") as reader,
-            _thread("voice") as voice,
-        ):
-            talk = partial(_Batch, responder, settings.rounds, manners, voice)
-            for batch in _side_by_side(_ahead(_batches(items, batch_size), reader), done, talk):
-                order += [item.id for item in batch.items]
-                for prediction in batch.predictions():
-                    done[prediction.id] = prediction
-                    log.write(prediction.model_dump_json().encode() + b"\n")
-                    log.flush()
-                    progress(prediction)
-                if len(done) >= _ENOUGH:
-                    _check_failures(done.values(), max_failures)
-        if not order:
-            raise EvaluationError(f"{settings.data}: there is nothing to ask")
-    except BaseException:
-        if not done:
-            _leave(folder, is_new)
-        raise
-    predictions = [done[item_id] for item_id in order]
-    _check_failures(predictions, max_failures)
-    write_records(folder / PREDICTIONS, predictions)
-    (folder / PARTIAL).unlink()
-    return predictions
+    with lock(folder):
+        sweep(folder)
+        _claim(folder, settings)
+        if (folder / PREDICTIONS).is_file():
+            (folder / PARTIAL).unlink(missing_ok=True)
+            return list(read_records(folder / PREDICTIONS, Prediction))
+        done = {p.id: p for p in _unfinished(folder / PARTIAL) if not p.crashed}
+        order: list[str] = []
+        try:
+            with (
+                storage_errors(folder),
+                (folder / PARTIAL).open("ab") as log,
+                _thread("reader") as reader,
+                _thread("voice") as voice,
+            ):
+                talk = partial(_Batch, responder, settings.rounds, manners, voice)
+                for batch in _side_by_side(_ahead(_batches(items, batch_size), reader), done, talk):
+                    order += [item.id for item in batch.items]
+                    for prediction in batch.predictions():
+                        done[prediction.id] = prediction
+                        log.write(prediction.model_dump_json().encode() + b"\n")
+                        log.flush()
+                        progress(prediction)
+                    if len(done) >= _ENOUGH:
+                        _check_failures(done.values(), max_failures)
+            if not order:
+                raise EvaluationError(f"{settings.data}: there is nothing to ask")
+        except BaseException:
+            if not done:
+                _leave(folder, is_new)
+            raise
+        predictions = [done[item_id] for item_id in order]
+        _check_failures(predictions, max_failures)
+        write_records(folder / PREDICTIONS, predictions)
+        (folder / PARTIAL).unlink()
+        return predictions
 
 
 class _Batch:
@@ -276,7 +282,7 @@ def _claim(folder: Path, settings: RunSettings) -> None:
 
 def _leave(folder: Path, is_new: bool) -> None:
     """A run that did nothing must not stand in the way of the next one."""
-    for name in (PARTIAL, RUN):
+    for name in (PARTIAL, RUN, LOCK):
         (folder / name).unlink(missing_ok=True)
     if is_new and not any(folder.iterdir()):
         folder.rmdir()
@@ -286,9 +292,10 @@ def _unfinished(path: Path) -> Iterator[Prediction]:
     """What a killed run had done; its last line may be cut off."""
     if path.is_file():
         whole = path.read_bytes().rpartition(b"\n")[0]
-        path.write_bytes(whole + b"\n" if whole else b"")
+        os.truncate(path, len(whole) + 1 if whole else 0)  # what is whole stays, come what may
         for line in whole.splitlines():
-            yield Prediction.model_validate_json(line)
+            with suppress(ValidationError):  # a damaged one: that item is asked again
+                yield Prediction.model_validate_json(line)
 
 
 def _ahead(batches: Iterator[list[Item]], reader: Executor) -> Iterator[list[Item]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
@@ -42,14 +43,20 @@ def open_base(
 
     A new one learns its words from `texts` and is saved in `folder`, where it is found the next
     time. Raises MissingExtraError without the extra [train], ModelError where the model cannot be
-    loaded, lacks weights, or takes no audio.
+    loaded, lacks weights, or takes no audio, StorageError where a new one cannot be saved.
     """
     need_extra(f"training {spec!r}")
     if is_new(spec):
+        from askqa_builder.learn.saving import saving
+
         tiny: Any = import_module("askqa_builder.learn.tiny")
         if not (folder / "config.json").is_file():
             size = spec.partition(":")[2]
-            tiny.build(folder, texts, seed=seed, **({"size": size} if size else {}))
+            making = folder.with_name(f".{folder.name}.tmp")  # appears whole or not at all
+            with saving(folder):
+                shutil.rmtree(making, ignore_errors=True)
+                tiny.build(making, texts, seed=seed, **({"size": size} if size else {}))
+                making.rename(folder)
         return load(str(folder), dtype=dtype)
     model, revision = spec, None
     if "@" in spec and not Path(spec).exists():

@@ -27,7 +27,7 @@ import torch
 from askqa_builder.audio_models import context_of
 from askqa_builder.engines.local import default_workers
 from askqa_builder.errors import AskqaError, TrainingError
-from askqa_builder.files import digest, storage_errors, write_text
+from askqa_builder.files import digest, write_text
 from askqa_builder.learn.base import is_new, open_base, with_adapter
 from askqa_builder.learn.batching import Swapped
 from askqa_builder.learn.collate import Collator
@@ -41,6 +41,7 @@ from askqa_builder.learn.hf import (
     TrainingArguments,
     set_seed,
 )
+from askqa_builder.learn.saving import alone, saving
 from askqa_builder.learn.settings import Trained, TrainRun, TrainSettings
 from askqa_builder.learn.tasks import MAIN, TASKS
 from askqa_builder.learn.trainer import AskqaTrainer, last_checkpoint, memory_error
@@ -72,14 +73,15 @@ def train(
     StorageError when the disk is full: the last checkpoint stays.
     """
     run = TrainRun(data=data_name(release), digest=data_digest(release), settings=settings)
-    with storage_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    done = _finished(out, run)
-    if done is not None:
+    if (done := _finished(out, run)) is not None:
         return done
     if workers is None:
         workers = _loaders()
-    with warnings.catch_warnings(), _threads(default_workers() - workers):
+    with (
+        alone(out, out / CHECKPOINTS),
+        warnings.catch_warnings(),
+        _threads(default_workers() - workers),
+    ):
         # peft and accelerate call transformers by names that it is about to give up
         warnings.simplefilter("ignore", FutureWarning)
         return _train(release, out, run, main_curve=main_curve, workers=workers, say=say)
@@ -227,6 +229,8 @@ def _finished(out: Path, run: TrainRun) -> Trained | None:
             )
     if not (out / DONE).is_file():
         return None
+    if PartialState().is_main_process:  # a kill may have come before they went
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return Trained.model_validate_json((out / DONE).read_bytes())
 
 
@@ -396,7 +400,7 @@ def _one_line(step: Callable[[], int], settings: TrainSettings) -> Iterator[None
 
 def _save(trainer: Trainer, processor: Any, out: Path, settings: TrainSettings) -> None:
     """The kept weights and the processor, as plain transformers loads them."""
-    with storage_errors(out):
+    with saving(out):
         if settings.lora:
             trainer.save_model(str(out / ADAPTER))
             (out / ADAPTER / "training_args.bin").unlink(missing_ok=True)

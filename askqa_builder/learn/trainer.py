@@ -11,16 +11,14 @@ import torch
 
 from askqa_builder.audio_models import is_out_of_memory
 from askqa_builder.errors import StorageError, TrainingError
-from askqa_builder.files import storage_errors
 from askqa_builder.learn.batching import Grouped
 from askqa_builder.learn.collate import IDS, Collator
 from askqa_builder.learn.hf import PREFIX_CHECKPOINT_DIR, Trainer, TrainerState
+from askqa_builder.learn.saving import saving
 from askqa_builder.learn.settings import TrainSettings
 
 _STATE = "trainer_state.json"
 """Written last of a checkpoint's files."""
-_FULL = ("no space left", "disk quota", "os error 28", "file write failed", "unexpected pos")
-"""How libraries that write weights say that the disk is full, in words of their own."""
 
 
 class AskqaTrainer(Trainer):
@@ -126,12 +124,9 @@ class AskqaTrainer(Trainer):
             Path(str(self.args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         )
         try:
-            with storage_errors(folder):
+            with saving(folder):
                 super()._save_checkpoint(model, trial)
-        except Exception as error:  # each library says in its own way that the disk is full
-            full = isinstance(error, StorageError) or any(w in str(error).lower() for w in _FULL)
-            if not full:
-                raise
+        except StorageError as error:
             shutil.rmtree(folder, ignore_errors=True)
             last = last_checkpoint(folder.parent)
             raise StorageError(

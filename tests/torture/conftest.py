@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from cases import Case, all_cases
 from pipeline import askqa
 
 Disk = Callable[[str], Path]
@@ -25,6 +26,12 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     askqa("synthesize", build)
     askqa("release", build, "--version", "1.0.0")
     return build
+
+
+@pytest.fixture(scope="module")
+def cases(calm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Case]]:
+    with all_cases(calm, tmp_path_factory.mktemp("cases")) as found:
+        yield found
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cases import NAMES, Case, begun
 from conftest import Disk, remount
 from pipeline import askqa, command, one_line, tree
 
@@ -49,6 +50,33 @@ def test_a_disk_that_is_full_at_random_points(calm: Path, disk: Disk) -> None:
         remount(folder, f"size={int(room * used(calm))}")
     assert full >= 4
     assert tree(build) == tree(calm)
+
+
+@pytest.mark.parametrize("name", NAMES[3:])
+def test_a_disk_that_is_full_at_random_points_of(
+    name: str, cases: dict[str, Case], disk: Disk, tmp_path: Path
+) -> None:
+    """What asks others, evaluates or trains; trained weights and paid replies are not lost."""
+    case, chance = cases[name], random.Random(name)
+    undisturbed = begun(case, tmp_path / "undisturbed")
+    before = used(undisturbed) if case.before else 0
+    askqa(*case.command(undisturbed))
+    room = 0.05 * (used(undisturbed) - before)
+    folder = disk(f"{2 * before + 65536}")  # of small files, each takes a page
+    build, full = begun(case, folder / "build"), 0
+    taken = used(folder)
+    while True:
+        remount(folder, f"size={int(2 * taken + room)}")
+        done = subprocess.run(command(*case.command(build)), capture_output=True, text=True)
+        if done.returncode == 0:
+            break
+        line = done.stderr.strip().splitlines()
+        assert "Traceback" not in done.stderr
+        assert "disk" in line[-1], line
+        full += 1
+        room *= chance.uniform(1.2, 2.0)
+    assert full >= 3
+    assert case.outcome(build) == case.outcome(undisturbed)
 
 
 @pytest.mark.parametrize("step", range(3))

@@ -8,12 +8,23 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from askqa_builder.errors import BuildError
 from askqa_builder.files import storage_errors
 
 LOCK = ".lock"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+_held: set[IO[str]] = set()
+
+
+def _let_go() -> None:
+    """Called in a forked process, such as one that loads batches: it may outlive this one."""
+    for file in _held:
+        file.close()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
@@ -46,4 +57,8 @@ def lock(folder: Path) -> Iterator[bool]:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-        yield True
+        _held.add(file)
+        try:
+            yield True
+        finally:
+            _held.remove(file)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from askqa_builder.engine import ShardReport, run_shard, run_stage
 from askqa_builder.engines.local import Local
 from askqa_builder.errors import BuildError, SettingsError, StorageError
 from askqa_builder.files import atomic_file, digest, read_records, write_records, write_text
+from askqa_builder.lock import lock
 from askqa_builder.schema import Reject
 from askqa_builder.store import Build, ShardOutput
 
@@ -158,6 +161,19 @@ def test_the_second_command_on_a_build_stops(tmp_path: Path) -> None:
     assert second.returncode == 7
     assert f"process {os.getpid()}" in second.stdout
     assert subprocess.run(command, check=False).returncode == 0, "the lock is free again"
+
+
+def test_a_forked_process_does_not_keep_the_lock(tmp_path: Path) -> None:
+    with lock(tmp_path):
+        worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        worker.start()
+        time.sleep(0.2)  # until it has begun
+    try:
+        with lock(tmp_path):
+            pass
+    finally:
+        worker.kill()
+        worker.join()
 
 
 def test_rubbish_of_a_killed_run_is_swept(tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from askqa_builder import published
+from askqa_builder.files import storage_errors
 from askqa_builder.objects import Objects, is_url, mirror_base
 from askqa_builder.store import Build, Receipt, receipt_name
 
@@ -141,20 +143,29 @@ class RemoteBuild(Build):
 
     @contextmanager
     def paid(self) -> Iterator[None]:
-        """Put the replies of the URL and of this machine (a killed command's) together; store
-        them all at the end."""
+        """Put the replies of the URL and of this machine (a killed command's) together; at the
+        end, with what others have stored meanwhile, store them all."""
         from askqa_builder.llm.cache import copy_of, merge
 
-        here, copy = self.root / _PAID, self.root / "cache" / ".replies.tmp"
-        if self._objects.fetch(_PAID, copy):
-            merge(copy, here, called=f"{self.location}/{_PAID}")
-        try:
-            yield
-        finally:
-            if here.is_file():
-                copy_of(here, copy)
-                self._objects.put(copy, _PAID)
-                copy.unlink()
+        here = self.root / _PAID
+
+        def join(copy: Path) -> None:
+            if self._objects.fetch(_PAID, copy):
+                merge(copy, here, called=f"{self.location}/{_PAID}")
+
+        # folders of their own: SQLite takes what a killed process left beside a file for its part
+        with storage_errors(here.parent):
+            here.parent.mkdir(parents=True, exist_ok=True)
+            fresh = TemporaryDirectory(prefix=".", suffix=".tmp", dir=here.parent)
+        with fresh as folder:
+            join(Path(folder) / "before")
+            try:
+                yield
+            finally:
+                if here.is_file():
+                    join(Path(folder) / "after")  # what others have stored meanwhile
+                    copy_of(here, Path(folder) / "all")
+                    self._objects.put(Path(folder) / "all", _PAID)
 
     # -- the release -----------------------------------------------------------------------------
 

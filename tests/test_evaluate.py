@@ -488,6 +488,31 @@ def test_an_evaluation_in_shards_says_the_same(
     assert scores[0] == scores[1]
 
 
+def test_another_models_responses_are_not_scored_as_this_ones(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from askqa_builder.evaluate import evaluation
+
+    class KilledError(Exception):
+        pass
+
+    def killed(*given: object, **options: object) -> None:
+        raise KilledError
+
+    common = ("--split", "train", "--batch-size", 4, "--resamples", 10, "--out", tmp_path / "out")
+    many = ("--workers", 2)
+    with monkeypatch.context() as patch:  # between its shards and its scores
+        patch.setattr(evaluation, "predict", killed)
+        with pytest.raises(KilledError):
+            here("evaluate", release, *common, *many, "--model", "oracle-text")
+    line = one_line_here("evaluate", release, *common, *many, "--model", "always-ask")
+    assert "holds results of oracle-text" in line
+    here("evaluate", release, *common, "--model", "oracle-text")
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert scores["model"] == "oracle-text"
+    assert scores["scores"]["goal_completion"]["value"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
+import os
 import shutil
+import signal
+import sqlite3
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +23,7 @@ from test_store import Squares
 from askqa_builder.config import load_settings
 from askqa_builder.engine import run_shard, run_stage
 from askqa_builder.errors import BuildError, SettingsError, StorageError
+from askqa_builder.llm import cache as llm_cache
 from askqa_builder.llm.cache import ReplyCache, StoredReply
 from askqa_builder.objects import Objects
 from askqa_builder.release import parts
@@ -260,6 +265,56 @@ def test_a_damaged_cache_at_the_url_is_named(store: Any) -> None:
     store.pipe("/bucket/build/cache/llm.sqlite", b"no database at all" * 100)
     with pytest.raises(BuildError, match=f"^{URL}/cache/llm.sqlite: the request cache is damaged"):
         pay(open_build(URL))
+
+
+def test_an_empty_cache_at_the_url_does_not_pass_for_one(store: Any) -> None:
+    store.pipe("/bucket/build/cache/llm.sqlite", b"")
+    with pytest.raises(BuildError, match="llm.sqlite: the request cache is damaged .it holds not"):
+        pay(open_build(URL))
+
+
+def test_two_commands_at_once_lose_no_paid_reply(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at(machine: str) -> Build:
+        monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / machine))
+        return open_build(URL)
+
+    one = at("one")
+    with one.paid():
+        pay(one, "a", die=True)  # at work
+        pay(at("two"), "b")
+    assert pay(at("three")) == {"a", "b"}
+
+
+def test_a_kill_while_replies_are_stored_does_not_empty_those_of_the_url(
+    store: Any, mirror: Path
+) -> None:
+    build = open_build(URL)
+    pay(build, "a")
+    killed = multiprocessing.get_context("fork").Process(target=_killed_in_its_copy, args=(build,))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    assert list(mirror.rglob("*-journal")), "hot: SQLite would roll it back"
+    with open_build(URL).locked():
+        assert pay(open_build(URL)) == {"a"}
+    assert not list(mirror.rglob("*-journal"))
+
+
+def _killed_in_its_copy(build: Build) -> None:
+    def half(path: Path, copy: Path) -> None:
+        database = sqlite3.connect(copy, isolation_level=None)
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("BEGIN")
+        database.execute("CREATE TABLE half (content)")
+        for _ in range(20):
+            database.execute("INSERT INTO half VALUES (randomblob(100000))")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    llm_cache.copy_of = half
+    with build.paid():
+        pass
 
 
 def test_an_endpoint_is_not_paid_twice_by_two_machines(store: Any, mirror: Path) -> None:

@@ -106,22 +106,15 @@ def evaluate(
     """
     helpers = helpers or Helpers()
     check_data(release, split)
-    manifest = read_manifest(release)
     check_ids = getattr(responder, "check_ids", None)
     if check_ids is not None:  # predictions made elsewhere
         check_ids(row["id"] for part, row in read_index(release) if part == split)
     replies = Replies(out / "cache")
     if rounds:
         replies.check(release, split)
-    settings = RunSettings(
-        data=f"{manifest.name} {manifest.version}",
-        digest=data_digest(release, split, limit),
-        split=split,
-        model=responder.name,
-        rounds=rounds,
-        user=helpers.user.name if helpers.user else "rules",
-        settings=getattr(responder, "settings", {}),
-    )
+    settings = run_settings(release, responder, split=split, rounds=rounds, limit=limit)
+    if helpers.user is not None:
+        settings = settings.model_copy(update={"user": helpers.user.name})
     manners = Manners(
         speak=replies.speak,
         answer=helpers.user.answer if helpers.user else by_rules,
@@ -179,6 +172,21 @@ def device_of(name: str) -> Device:
             device: Device = known
             return device
     raise EvaluationError(f"--device {name!r}: expected one of {list(get_args(Device))}")
+
+
+def run_settings(
+    release: Path, responder: Responder, *, split: str, rounds: int, limit: int | None
+) -> RunSettings:
+    """What the results of a model on a split are results of; the user is one by rules."""
+    manifest = read_manifest(release)
+    return RunSettings(
+        data=f"{manifest.name} {manifest.version}",
+        digest=data_digest(release, split, limit),
+        split=split,
+        model=responder.name,
+        rounds=rounds,
+        settings=getattr(responder, "settings", {}),
+    )
 
 
 def data_digest(release: Path, split: str, limit: int | None) -> str:

@@ -125,7 +125,7 @@ def predict(
         folder.mkdir(parents=True, exist_ok=True)
     with lock(folder):
         sweep(folder)
-        _claim(folder, settings)
+        claim(folder, settings)
         if (folder / PREDICTIONS).is_file():
             (folder / PARTIAL).unlink(missing_ok=True)
             return list(read_records(folder / PREDICTIONS, Prediction))
@@ -263,13 +263,17 @@ def _kept(text: str) -> str:
     return text[:_LONGEST].encode("utf-8", "replace").decode()  # a lone surrogate is no character
 
 
-def _claim(folder: Path, settings: RunSettings) -> None:
-    """Note what the folder is for, or make sure that it is for the same."""
+def claim(folder: Path, settings: RunSettings) -> bool:
+    """Note what the folder is for (True), or make sure that it is for the same (False).
+
+    Raises EvaluationError if it holds results of something else.
+    """
     path = folder / RUN
     text = settings.model_dump_json(indent=1)
     if not path.is_file():
         write_text(path, text)
-    elif path.read_text() != text:
+        return True
+    if path.read_text() != text:
         try:
             there = RunSettings.model_validate_json(path.read_text())
         except ValidationError:
@@ -278,6 +282,7 @@ def _claim(folder: Path, settings: RunSettings) -> None:
             f"{folder}: holds results of {there.model} on {there.data} {there.split} with other "
             "settings; choose another --out folder"
         )
+    return False
 
 
 def _leave(folder: Path, is_new: bool) -> None:

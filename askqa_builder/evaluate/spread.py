@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -23,7 +24,7 @@ from pydantic import JsonValue
 from askqa_builder import __version__
 from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import ReleaseError, SettingsError
-from askqa_builder.evaluate.evaluation import Device, data_digest
+from askqa_builder.evaluate.evaluation import Device, data_digest, run_settings
 from askqa_builder.evaluate.items import read_items
 from askqa_builder.evaluate.replies import Replies
 from askqa_builder.evaluate.responders import Responder
@@ -31,9 +32,11 @@ from askqa_builder.evaluate.responders.opening import ModelSettings, open_respon
 from askqa_builder.evaluate.run import (
     PARTIAL,
     PREDICTIONS,
+    RUN,
     Manners,
     Prediction,
     RunSettings,
+    claim,
     predict,
 )
 from askqa_builder.evaluate.scoring import answer_scores
@@ -127,9 +130,20 @@ def _folder(release: str, data: str, split: str, limit: int | None) -> Path:
 @cache
 def _opened(stage: PredictStage, root: Path) -> tuple[Responder, Replies]:
     """The model of this process, opened once for all of its shards and until it ends."""
+    return _opening(stage).__enter__(), Replies(root / "cache")
+
+
+def _opening(stage: PredictStage) -> AbstractContextManager[Responder]:
     settings = ModelSettings(max_new_tokens=stage.max_new_tokens, device=stage.device)
-    opening = open_responder(stage.model, stage.folder(), split=stage.split, settings=settings)
-    return opening.__enter__(), Replies(root / "cache")
+    return open_responder(stage.model, stage.folder(), split=stage.split, settings=settings)
+
+
+def _settings(stage: PredictStage) -> RunSettings:
+    """What the model itself says of the run. It is closed again: workers need the memory."""
+    with _opening(stage) as responder:
+        return run_settings(
+            stage.folder(), responder, split=stage.split, rounds=stage.rounds, limit=stage.limit
+        )
 
 
 def spread(
@@ -140,7 +154,8 @@ def spread(
 ) -> None:
     """Let an engine make the responses, and leave them in `out` for the evaluation.
 
-    Raises SettingsError for a model that is an endpoint, and what the engine raises.
+    Raises SettingsError for a model that is an endpoint, EvaluationError if `out` holds results
+    of something else, and what the engine raises.
     """
     if stage.model.partition(":")[0] in ("openai", "cascade"):
         raise SettingsError(
@@ -151,6 +166,12 @@ def spread(
         return
     build = Build(out)
     with build.locked():
-        manifest = run_stage(stage, build, engine=engine, progress=progress)
+        is_new = claim(out, _settings(stage))
+        try:
+            manifest = run_stage(stage, build, engine=engine, progress=progress)
+        except BaseException:
+            if is_new and not any((out / stage.name).glob("*.receipt.json")):
+                (out / RUN).unlink()  # nothing was done: it must not stand in another's way
+            raise
         paths = [build.shard_path(stage.name, shard) for shard in range(manifest.shards)]
         write_records(out / PARTIAL, (p for path in paths for p in read_records(path, Prediction)))

@@ -228,13 +228,13 @@ class ReplyCache:
 
 
 def copy_of(path: Path, copy: Path) -> None:
-    """Copy the file as it is at this moment, whoever has it open."""
-    copy.unlink(missing_ok=True)
+    """Copy the file as it is at this moment, whoever has it open; `copy` is a new file."""
     with (
         _Translating(path),
         contextlib.closing(sqlite3.connect(path, timeout=BUSY_S)) as one,
         contextlib.closing(sqlite3.connect(copy)) as other,
     ):
+        _prepare(one, path)  # else a file that a killed command had just begun is a copy of nothing
         one.backup(other)
 
 
@@ -242,9 +242,11 @@ def merge(other: Path, path: Path, *, called: str) -> None:
     """Put what another file holds into `path`, or `other` there where nothing is.
 
     Of two replies to one request the other's stays. `called`: its name in errors, which are those
-    of `ReplyCache`.
+    of `ReplyCache`; an empty file is a damaged one.
     """
     with _Translating(called), contextlib.closing(sqlite3.connect(other)) as database:
+        if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise BuildError(_damaged(called, "it holds nothing"))
         _prepare(database, called)
     if not path.is_file():
         other.replace(path)
@@ -285,10 +287,7 @@ class _Translating:
             return
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise BuildError(
-                f"{self._path}: the request cache is damaged ({error}); restore a copy, or move "
-                f"it away to start a new one (what it held will be paid again)"
-            ) from error
+            raise BuildError(_damaged(self._path, str(error))) from error
         if code == sqlite3.SQLITE_BUSY:
             raise BuildError(
                 f"{self._path}: another process has held the request cache for {BUSY_S:.0f} s; "
@@ -305,6 +304,13 @@ class _Translating:
                 f"{self._path}: cannot use the request cache ({error}); make room or give write "
                 f"access, then run again: nothing that was stored is lost"
             ) from error
+
+
+def _damaged(called: Path | str, why: str) -> str:
+    return (
+        f"{called}: the request cache is damaged ({why}); restore a copy, or move it away to start "
+        "a new one (what it held will be paid again)"
+    )
 
 
 def _hand_over(jobs: list[_Job], values: list[Any], failure: BaseException | None) -> None:

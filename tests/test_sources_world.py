@@ -97,7 +97,9 @@ def test_a_vague_question_is_answered_exactly_where_one_reading_is_left() -> Non
     assert forms["vague"] + forms["resolved"] > forms["specific"] + forms["follow_up"]
 
 
-@pytest.mark.parametrize("spec", ["world:400", "world:200,facts=9,dialogues=4,seed=5"])
+@pytest.mark.parametrize(
+    "spec", ["world:400", "world:200,facts=9,dialogues=4,seed=5", "world:200,facts=3,frames=6"]
+)
 def test_every_dialogue_passes_the_checks_for_machine_writing(spec: str) -> None:
     for passage in stories(spec):
         for draft in passage.drafts:
@@ -130,6 +132,12 @@ def test_the_vocabulary_is_small() -> None:
         texts = [passage.text, *(t.text for d in passage.drafts for t in d.turns)]
         words.update(re.findall(r"[a-z]+", " ".join(texts).lower()))
     assert 150 < len(words) <= 250
+
+
+def test_few_frames_are_one_of_each_kind_of_ambiguity() -> None:
+    found = drafts(stories("world:60,facts=3,frames=6"))
+    assert len({draft.details["frame"] for draft in found}) == 6
+    assert {draft.ambiguity_kind for draft in found} - {None} == set(AMBIGUITY_KINDS)
 
 
 def test_the_grammar_is_whole() -> None:
@@ -172,7 +180,7 @@ def test_a_thousand_stories_take_seconds() -> None:
     (
         "x 0 -1 1.5 ٣ 5,seed 5,seed=x 5,facts=2 5,facts=99 5,ambiguous=2 5,ambiguous=nan "
         "5,colour=red 5,style=odd 5,history=3 5,dialogues=0 5,facts=3,dialogues=8 "
-        "5,facts=3,dialogues=4,ambiguous=1"
+        "5,facts=3,dialogues=4,ambiguous=1 5,frames=5 5,frames=23 5,facts=12,frames=6"
     ).split(),
 )
 def test_a_setting_that_cannot_be_is_one_line(argument: str) -> None:

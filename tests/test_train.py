@@ -15,7 +15,7 @@ from tiny_release import PASSAGE, dialogue, tone, write_release
 from askqa_builder.audio_models import load
 from askqa_builder.errors import AskqaError, BuildError, ModelError, StorageError, TrainingError
 from askqa_builder.learn.base import open_base
-from askqa_builder.learn.batching import Grouped, Swapped
+from askqa_builder.learn.batching import Swapped
 from askqa_builder.learn.collate import IDS, Collator
 from askqa_builder.learn.dialogues import Dialogues
 from askqa_builder.learn.examples import Examples
@@ -473,44 +473,12 @@ def test_folder_that_is_no_release(base: Path, tmp_path: Path) -> None:
     assert "no whole release" in line
 
 
-# --- order, sound of others
+# --- sound of others
 
 
 @pytest.fixture(scope="module")
 def examples(release: Path) -> Examples:
     return Examples(Dialogues(release, "train"), mixture_of("main,listening,response"))
-
-
-def test_each_pass_holds_every_example_once(examples: Examples) -> None:
-    sampler = Grouped(examples, 3, seed=0)
-    n = len(examples)
-    orders = []
-    for epoch in (0, 1):
-        sampler.set_epoch(epoch)
-        order = list(sampler)
-        assert order == list(sampler)
-        assert sorted(order) == list(range(epoch * n, (epoch + 1) * n))
-        orders.append([index % n for index in order])
-    assert orders[0] != orders[1]
-
-
-def test_batches_are_of_similar_length(examples: Examples) -> None:
-    order = list(Grouped(examples, 3, seed=0))
-
-    def padding(order: list[int]) -> float:
-        lengths = [examples.place(i).length for i in order]
-        batches = [lengths[i : i + 3] for i in range(0, len(lengths), 3)]
-        return sum(max(batch) * len(batch) - sum(batch) for batch in batches)
-
-    assert padding(order) < 0.3 * padding(list(range(len(examples))))
-
-
-def test_large_batches_share_passages(examples: Examples) -> None:
-    size = 16
-    order = list(Grouped(examples, size, seed=0))
-    passages = [examples.dialogues[examples.place(i).dialogue].passage_id for i in order]
-    whole = [passages[i : i + size] for i in range(0, len(order) - size + 1, size)]
-    assert all(size // 4 <= len(set(batch)) <= size // 2 + 1 for batch in whole)
 
 
 def test_swapped_sound_is_of_another_passage(examples: Examples) -> None:

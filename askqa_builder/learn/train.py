@@ -28,6 +28,7 @@ from askqa_builder.audio_models import context_of
 from askqa_builder.engines.local import default_workers
 from askqa_builder.errors import AskqaError, TrainingError
 from askqa_builder.files import digest, write_text
+from askqa_builder.learn.arguments import arguments_of, in_bf16, loaders, threads
 from askqa_builder.learn.base import is_new, open_base, with_adapter
 from askqa_builder.learn.batching import Swapped
 from askqa_builder.learn.collate import Collator
@@ -38,7 +39,6 @@ from askqa_builder.learn.hf import (
     PrinterCallback,
     Trainer,
     TrainerCallback,
-    TrainingArguments,
     set_seed,
 )
 from askqa_builder.learn.saving import alone, saving
@@ -76,11 +76,11 @@ def train(
     if (done := _finished(out, run)) is not None:
         return done
     if workers is None:
-        workers = _loaders()
+        workers = loaders()
     with (
         alone(out, out / CHECKPOINTS),
         warnings.catch_warnings(),
-        _threads(default_workers() - workers),
+        threads(default_workers() - workers),
     ):
         # peft and accelerate call transformers by names that it is about to give up
         warnings.simplefilter("ignore", FutureWarning)
@@ -141,7 +141,7 @@ def _train(
         validation_collator=Collator(settings.base, processor, **settings_of_collator),
         validated=validated,
         model=model,
-        args=_arguments(out, settings, steps, workers),
+        args=arguments_of(settings, out / CHECKPOINTS, steps=steps, workers=workers),
         train_dataset=examples,
         eval_dataset=validation,
         callbacks=[journal, _AtTheEnd()],
@@ -252,16 +252,9 @@ def _base(out: Path, settings: TrainSettings, examples: Examples) -> tuple[Any, 
     # a new model knows the words of all tasks, whichever it learns: runs stay comparable
     every = dict.fromkeys(TASKS, 4.0)
     texts = Examples(examples.dialogues, every, seed=0).texts() if is_new(settings.base) else ()
-    frozen = torch.bfloat16 if settings.lora and _bf16(settings) else torch.float32
+    frozen = torch.bfloat16 if settings.lora and in_bf16(settings) else torch.float32
     with PartialState().main_process_first():
         return open_base(settings.base, texts, out / BASE, seed=settings.seed, dtype=frozen)
-
-
-def _bf16(settings: TrainSettings) -> bool:
-    """Whether to compute in bfloat16."""
-    if settings.precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return settings.precision == "bf16"
 
 
 def _ends(model: Any) -> list[int]:
@@ -277,61 +270,6 @@ def _steps(settings: TrainSettings, examples: int) -> int:
     devices: int = PartialState().num_processes
     batches = math.ceil(examples / (settings.batch_size * devices))
     return max(1, math.ceil(settings.epochs * math.ceil(batches / settings.accumulate)))
-
-
-def _loaders() -> int:
-    """Processes that make batches ready, if nobody says: one keeps up with a CPU's steps."""
-    spare = default_workers() - 1
-    return min(8, max(1, spare)) if torch.cuda.is_available() else min(1, spare)
-
-
-@contextmanager
-def _threads(most: int) -> Iterator[None]:
-    """Let torch compute with so many threads at most: two on one core hold each other up."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, most)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _arguments(out: Path, settings: TrainSettings, steps: int, workers: int) -> TrainingArguments:
-    every = settings.evaluate_every or max(1, steps // 10)
-    on_gpu = torch.cuda.is_available()
-    return TrainingArguments(
-        output_dir=str(out / CHECKPOINTS),
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulate,
-        max_steps=steps,
-        learning_rate=settings.rate,
-        warmup_steps=round(settings.warmup * steps),
-        lr_scheduler_type="cosine",
-        weight_decay=settings.weight_decay,
-        bf16=_bf16(settings),
-        use_cpu=not on_gpu,
-        logging_steps=max(1, min(every, steps // 100)),
-        logging_nan_inf_filter=False,  # it would hide what compute_loss looks for
-        eval_strategy="steps",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        load_best_model_at_end=settings.keep == "best",
-        metric_for_best_model=f"eval_{settings.watched}_loss",
-        greater_is_better=False,
-        seed=settings.seed,
-        data_seed=settings.seed,
-        dataloader_num_workers=workers,
-        dataloader_persistent_workers=False,
-        # examples without sound leave the listening half without gradients
-        ddp_find_unused_parameters=settings.lora is None,
-        remove_unused_columns=False,
-        label_names=["labels"],
-        report_to="none",
-        disable_tqdm=True,
-    )
 
 
 class _AtTheEnd(TrainerCallback):

@@ -22,6 +22,13 @@ def written(calm: Path, folder: Path) -> Path:
     return Path(shutil.copytree(calm, folder, ignore=parts))
 
 
+def scores(release: Path, out: Path, *options: str, env: dict[str, str] | None = None) -> object:
+    """What an evaluation of the release writes, but for how it was run."""
+    evaluate = ("evaluate", release, "--model", "oracle-text", "--quiet", "--out", out)
+    subprocess.run(command(*evaluate, *options), env=env, check=True)
+    return {name: digest for name, digest in tree(out).items() if name != "run.json"}
+
+
 def wait_for(ready: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + 300
     while not ready():
@@ -54,6 +61,10 @@ def test_a_ray_node_killed_in_mid_run(calm: Path, tmp_path: Path) -> None:
             ),
             **ray,
         )
+        there = scores(
+            *(build / "release", tmp_path / "there", "--engine", "ray"), env=nodes.environment
+        )
+    assert there == scores(build / "release", tmp_path / "here")
     with_rubbish = {name for name in tree(build) if name.endswith(".tmp")}
     assert {n: d for n, d in tree(build).items() if n not in with_rubbish} == tree(calm)
     assert tree(fresh / "dialogues") == tree(calm / "dialogues")
@@ -75,4 +86,6 @@ def test_a_slurm_command_killed_in_mid_run(
         process.wait()
         askqa("synthesize", build, *slurm)
         askqa("release", build, "--version", "1.0.0", *slurm)
+        there = scores(build / "release", tmp_path / "there", *slurm)
+    assert there == scores(build / "release", tmp_path / "here")
     assert tree(build) == tree(calm)

@@ -94,6 +94,12 @@ def parse_world(argument: str) -> World:
             f"world: facts={world.facts} is too few for dialogues={world.dialogues} with "
             f"ambiguous={world.ambiguous}; raise facts (12 at most) or lower dialogues"
         )
+    needed = world.facts - world.facts // 3
+    if world.frames < needed:
+        raise SettingsError(
+            f"world: frames={world.frames} is too few for facts={world.facts}; raise frames to "
+            f"{needed} or lower facts"
+        )
     return world
 
 

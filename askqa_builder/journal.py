@@ -52,7 +52,8 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         if "_file" in self.__dict__:
-            self._file.close()
+            with storage_errors(self._path):  # what a full disk refused is tried again here
+                self._file.close()
 
     def __contains__(self, key: str) -> bool:
         return key in self._places

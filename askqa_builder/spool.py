@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -31,7 +32,10 @@ CREATE INDEX by_place ON items (shard, accepted, line, id);
 
 
 class Spool:
-    """The file `path`, removed at the end."""
+    """The file `path`, removed at the end.
+
+    Raises StorageError, within the `with`, whoever writes to the database when the disk is full.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,10 +44,13 @@ class Spool:
         with storage_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.unlink(missing_ok=True)
-        self.database = sqlite3.connect(self._path, isolation_level=None)
-        self.database.executescript(_SCHEMA)
-        # One transaction that never ends: nobody else reads the file, and nothing must survive.
-        self.database.execute("BEGIN")
+        try:
+            self.database = sqlite3.connect(self._path, isolation_level=None)
+            self.database.executescript(_SCHEMA)
+            # One transaction that never ends: nobody else reads the file, nothing must survive.
+            self.database.execute("BEGIN")
+        except sqlite3.OperationalError as error:
+            raise self._refused(error) from error
         return self
 
     def __exit__(
@@ -53,7 +60,14 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         self.database.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # if the disk refuses that as well, the next command sweeps it
+            self._path.unlink(missing_ok=True)
+        if isinstance(error, sqlite3.OperationalError):
+            raise self._refused(error) from error
+
+    def _refused(self, error: sqlite3.OperationalError) -> StorageError:
+        """A full disk, above all."""
+        return StorageError(f"{self._path}: {error}; make room and run again")
 
     def put(self, number: int, shard: int, line: int, item: Dialogue | Reject) -> None:
         """Keep what became of a candidate; what was kept under this number before is replaced."""
@@ -65,10 +79,7 @@ class Spool:
             isinstance(item, Dialogue),
             item.model_dump_json(exclude_defaults=True),
         )
-        try:
-            self.database.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)", row)
-        except sqlite3.OperationalError as error:  # a full disk, above all
-            raise StorageError(f"{self._path}: {error}; make room and run again") from error
+        self.database.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def get(self, number: int) -> tuple[int, int, Dialogue | None] | None:
         """Return shard, line and dialogue (None: a reject) of a candidate; None: never tried."""

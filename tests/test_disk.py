@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 from pipeline import askqa, one_line, tree
 
+from askqa_builder.errors import StorageError
+from askqa_builder.journal import Journal
+from askqa_builder.schema import Clip, Reject
+from askqa_builder.spool import Spool
+
 GENERATE = ("generate", "--source", "sample", "--count", "16", "--shard-size", "1", "--out")
 
 
@@ -39,6 +44,27 @@ def test_a_full_disk_keeps_what_was_made_and_space_mends_it(
     askqa("synthesize", build, "--workers", "1")
     assert made.items() <= tree(build / "speech").items(), "and they were not made again"
     assert tree(build) == tree(elsewhere)
+
+
+def test_a_full_disk_is_one_line_of_files_to_work_with(small_disk: Path) -> None:
+    """Also where what was refused is tried again when the file is closed."""
+    reject = Reject(id="r", stage="generate", reason="too_long", raw={"text": "words " * 500})
+    clip = Clip(key="k", text="a", spoken_text="a", duration_s=1.0)
+
+    def spooled() -> None:
+        with Spool(small_disk / ".spool.tmp") as spool:
+            for number in range(10_000):
+                spool.put(number, 0, 0, reject)
+
+    def noted() -> None:
+        with Journal(small_disk / "journal") as journal:
+            for _ in range(100_000):
+                journal.put(clip, b"sound" * 50)
+
+    with pytest.raises(StorageError, match="make room and run again"):
+        spooled()
+    with pytest.raises(StorageError, match="the disk is full"):
+        noted()
 
 
 def test_a_read_only_disk_is_one_line(small_disk: Path) -> None:

@@ -17,6 +17,7 @@ off before the manifest is as if it had never been begun, and after it, it is fi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -24,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ValidationError
 
 from askqa_builder.errors import ReleaseError, StorageError
-from askqa_builder.files import FileDigest, write_text
+from askqa_builder.files import FileDigest, sha256_of, write_text
 from askqa_builder.objects import Objects
 
 _NEXT, _MANIFEST = ".next/", "manifest.json"
@@ -40,10 +41,20 @@ def read_manifest(objects: Objects) -> str | None:
     """Text of the manifest of the release at a URL; None if there is no release."""
     content = None
     with suppress(StorageError):  # who may read but not list is forbidden what is not there
-        content = objects.read(_NEXT + _MANIFEST)
+        content = _next_manifest(objects)
     if content is None:
         content = objects.read(_MANIFEST)
     return None if content is None else content.decode("utf-8", "replace")
+
+
+def _next_manifest(objects: Objects) -> bytes | None:
+    """The manifest below .next/; one that is cut off counts as none."""
+    content = objects.read(_NEXT + _MANIFEST)
+    try:
+        _Files.model_validate_json(content or b"")
+    except ValidationError:
+        return None
+    return content
 
 
 def fetch(objects: Objects, manifest: str, folder: Path, wanted: Callable[[str], bool]) -> None:
@@ -54,7 +65,7 @@ def fetch(objects: Objects, manifest: str, folder: Path, wanted: Callable[[str],
     """
     for name, expected in _files(manifest, objects.url).items():
         path = folder / name
-        if not wanted(name) or (path.is_file() and path.stat().st_size == expected.bytes):
+        if not wanted(name) or (path.is_file() and sha256_of(path) == expected):
             continue
         for place in ("", _NEXT):
             if objects.fetch(place + name, path, expected.sha256):
@@ -62,42 +73,59 @@ def fetch(objects: Objects, manifest: str, folder: Path, wanted: Callable[[str],
         else:
             raise ReleaseError(
                 f"{objects.url}/{name}: missing or not as the manifest says; run the command again "
-                "if a release is being stored there, else make the release again"
+                "if a release is being stored there, else delete it there and run `askqa-build "
+                "release` again"
             )
     write_text(folder / _MANIFEST, manifest)
 
 
 def store(folder: Path, objects: Objects) -> None:
-    """Put the release in a folder in the place of the one at the URL."""
+    """Put the release in a folder in the place of the one at the URL, which may be the same: then
+    what is missing or torn there is mended."""
     finish(objects)
     manifest = (folder / _MANIFEST).read_bytes()
     files = _files(manifest.decode(), str(folder))
-    if objects.read(_MANIFEST) != manifest:
-        there = objects.sizes("")
-        for name in files:
-            if _by_content(name, files) and there.get(name) != files[name].bytes:
-                objects.put(folder / name, name)
-        for name in files:
-            if not _by_content(name, files):
-                objects.put(folder / name, _NEXT + name)
-        objects.write(_NEXT + _MANIFEST, manifest)
-        finish(objects)
+    there = objects.sizes("")
+    for name in files:
+        if _by_content(name, files) and there.get(name) != files[name].bytes:
+            objects.put(folder / name, name)
+    for name in files:
+        if not _by_content(name, files):
+            objects.put(folder / name, _NEXT + name)
+    objects.write(_NEXT + _MANIFEST, manifest)
+    finish(objects)
     for name in objects.sizes(""):
-        if name != _MANIFEST and name not in files:
+        if name not in (*files, _MANIFEST, _NEXT + _MANIFEST):  # the last is another command's
             objects.remove(name)
 
 
 def finish(objects: Objects) -> None:
-    """Give a release that holds already, but lies below .next/, its place; if there is one."""
-    manifest = objects.read(_NEXT + _MANIFEST)
+    """Give a release that holds already, but lies below .next/, its place; if there is one.
+
+    Raises ReleaseError if a part of it is gone.
+    """
+    manifest = _next_manifest(objects)
     if manifest is None:
         return
     files = _files(manifest.decode("utf-8", "replace"), objects.url)
     for name in files:
         if not _by_content(name, files):
-            objects.write(name, objects.read(_NEXT + name) or b"")
+            _give_place(objects, name, files[name])
     objects.write(_MANIFEST, manifest)
     objects.remove(_NEXT + _MANIFEST)
+
+
+def _give_place(objects: Objects, name: str, expected: FileDigest) -> None:
+    for place in (_NEXT, ""):
+        content = objects.read(place + name)
+        if content is not None and hashlib.sha256(content).hexdigest() == expected.sha256:
+            if place:
+                objects.write(name, content)
+            return
+    raise ReleaseError(
+        f"{objects.url}/{_NEXT}{name}: missing or not as the manifest beside it says; delete "
+        f"{objects.url}/{_NEXT} and run `askqa-build release` again"
+    )
 
 
 def _by_content(name: str, files: dict[str, FileDigest]) -> bool:

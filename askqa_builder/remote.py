@@ -19,11 +19,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from askqa_builder import published
+from askqa_builder.errors import BuildError, ReleaseError, StorageError
 from askqa_builder.files import storage_errors
 from askqa_builder.objects import Objects, is_url, mirror_base
 from askqa_builder.store import Build, Receipt, receipt_name
@@ -116,6 +117,18 @@ class RemoteBuild(Build):
 
     # -- shards ----------------------------------------------------------------------------------
 
+    def verified(self, stage: str, shard: int, *, to_read: bool = True) -> Receipt:
+        try:
+            return super().verified(stage, shard, to_read=to_read)
+        except StorageError:
+            raise
+        except BuildError:
+            # without it the command that the error names makes the shard again: by itself it
+            # looks at sizes alone
+            with suppress(StorageError):  # one may read, and not write
+                self.remove(receipt_name(stage, shard))
+            raise
+
     def _damage(self, receipt: Receipt, *, to_read: bool) -> str | None:
         for name, expected in receipt.files.items():
             if not to_read:  # a store watches over its bytes itself
@@ -174,8 +187,15 @@ class RemoteBuild(Build):
         published.finish(objects)
         manifest = published.read_manifest(objects)
         shutil.rmtree(folder, ignore_errors=True)
-        if manifest is not None:
+        if manifest is None:
+            return
+        try:
             published.fetch(objects, manifest, folder, _is_small)
+        except ReleaseError as error:
+            raise ReleaseError(
+                f"{objects.url}: what the next release is compared with is damaged ({error}); give "
+                f"--previous with a whole copy of it, or delete {objects.url}/ to begin anew"
+            ) from error
 
     def store_release(self) -> None:
         objects, folder = self._release()

@@ -14,6 +14,7 @@ from askqa_builder import published
 from askqa_builder.errors import ReleaseError
 from askqa_builder.objects import Objects
 from askqa_builder.release.fetch import release_folder
+from askqa_builder.remote import open_build
 
 URL = "memory://bucket/build/release"
 
@@ -154,6 +155,66 @@ def test_a_release_that_is_damaged_is_one_line(store: Any, tmp_path: Path) -> No
     store.pipe("/bucket/build/release/manifest.json", b'{"files"')
     with pytest.raises(ReleaseError, match=r"manifest\.json: not a release's"):
         release_folder(URL)
+
+
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_storing_the_same_release_mends_it(store: Any, tmp_path: Path, is_torn: bool) -> None:
+    release = made(tmp_path / "r", "1.0.0", ("a", "b"))
+    published.store(release, Objects(URL))
+    for name in [name for name in store.store if "manifest" not in name]:
+        if is_torn:
+            store.pipe(name, b"")
+        else:
+            store.rm_file(name)
+    published.store(release, Objects(URL))
+    assert objects(store) == files(release)
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"files": {"REA'])
+def test_a_next_manifest_that_is_cut_off_is_as_if_not_there(
+    store: Any, tmp_path: Path, torn: bytes
+) -> None:
+    old, new = made(tmp_path / "old", "1.0.0", ("a",)), made(tmp_path / "new", "1.1.0", ("b",))
+    published.store(old, Objects(URL))
+    store.pipe("/bucket/build/release/.next/manifest.json", torn)
+    assert files(release_folder(URL, whole=True)) == files(old)
+    published.store(new, Objects(URL))
+    assert objects(store) == files(new)
+
+
+def test_a_part_of_the_next_release_that_is_gone_empties_nothing(
+    store: Any, tmp_path: Path
+) -> None:
+    old, new = made(tmp_path / "old", "1.0.0", ("a",)), made(tmp_path / "new", "1.1.0", ("a",))
+    published.store(old, Objects(URL))
+    for name, content in files(new).items():
+        if name != "README.md":
+            store.pipe(f"/bucket/build/release/.next/{name}", content)
+    with pytest.raises(ReleaseError, match=r"\.next/README\.md: missing .* delete"):
+        published.finish(Objects(URL))
+    assert objects(store)["README.md"] == b"card of 1.0.0"
+    store.pipe("/bucket/build/release/README.md", b"card of 1.1.0")
+    published.store(new, Objects(URL))  # it had its place already
+    assert objects(store) == files(new)
+
+
+def test_a_copy_that_is_changed_on_this_machine_is_fetched_again(
+    store: Any, tmp_path: Path
+) -> None:
+    release = made(tmp_path / "r", "1.0.0", ("good",))
+    published.store(release, Objects(URL))
+    (part,) = release_folder(URL, whole=True).glob("dialogues/*")
+    part.write_text("evil")
+    assert files(release_folder(URL, whole=True)) == files(release)
+
+
+def test_what_mends_a_release_that_cannot_be_compared_with_is_said(
+    store: Any, tmp_path: Path
+) -> None:
+    published.store(made(tmp_path / "r", "1.0.0", ("a",)), Objects(URL))
+    store.pipe("/bucket/build/release/CHANGELOG.md", b"torn")
+    with pytest.raises(ReleaseError, match=r"give --previous with a whole copy of it, or delete"):
+        open_build("memory://bucket/build").fetch_release()
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "index/../../outside"])

@@ -99,7 +99,8 @@ def release(
     if not parts.counts:
         raise ReleaseError(f"{build.location}: nothing to release: no dialogue was spoken")
     folder, fresh = build.root / "release", build.root / ".release.tmp"
-    build.fetch_release()
+    if previous is None:
+        build.fetch_release()
     with storage_errors(fresh):
         _restore(folder)
         if previous is None and (folder / MANIFEST).is_file():

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -201,17 +201,21 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     arguments = parser.parse_args()
-    groups: dict[str, list[Path]] = defaultdict(list)
+    groups: dict[str, dict[int, Path]] = defaultdict(dict)
     records: dict[str, list[Any]] = defaultdict(list)
     for path in sorted(arguments.runs.glob("*/result.json")):
         record = json.loads(path.read_text())
         run = record["run"]
         name = f"{run['mixture']}, {run['fraction'] * 100:g} %" + (", long" if run["long"] else "")
-        groups[name].append(path.parent)
+        groups[name][run["seed"]] = path.parent
         records[name].append(record)
     limit = next(iter(records.values()))[0]["settings"]["limit"]
     asked = [Asked.of(item) for item in islice(read_items(arguments.data, "test"), limit)]
-    made = {name: Setting(name, folders, asked) for name, folders in groups.items()}
+
+    def pooled(name: str, seeds: Iterable[int]) -> Setting:
+        return Setting(name, [groups[name][seed] for seed in sorted(seeds)], asked)
+
+    made = {name: pooled(name, folders) for name, folders in groups.items()}
     content: dict[str, Any] = {}
     for name in sorted(made, key=lambda n: (n.split(", ")[::-1], n)):
         content[name] = {
@@ -233,14 +237,13 @@ def main() -> None:
                 "scores": {n: asdict(found[n]) | {"seeds": []} for n in SHOWN if n in found},
             }
     content["best constant response"] = {"runs": 0, "steps": 0, "scores": constants(records)}
-    differences = {
-        f"{b} − {a}": compared(made[b], made[a])
-        for b in made
-        for a in made
-        if b.startswith("all,")
-        and a.startswith(("main,", "all-", "main+"))
-        and len(made[a].folders) == len(made[b].folders)
-    }
+    differences = {}
+    for b in made:
+        for a in made:
+            shared = groups[a].keys() & groups[b].keys()  # paired: the same seeds
+            if b.startswith("all,") and a.startswith(("main,", "all-", "main+")) and shared:
+                title = f"{b} − {a} (seeds: {len(shared)})"
+                differences[title] = compared(pooled(b, shared), pooled(a, shared))
     result = {"test_dialogues": len(asked), "settings": content, "differences": differences}
     (arguments.out / "world-results.json").write_text(json.dumps(result, indent=1) + "\n")
     plot(content, arguments.out / "world.svg")

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -74,7 +75,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
     Raises StorageError when the disk is full, read-only, or refuses access.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # not by the process's number: machines that share a folder have the same ones
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -40,9 +40,15 @@ class Objects:
         """Raises SettingsError for a URL that cannot be used."""
         import fsspec
 
-        if urlsplit(url).password:
+        scheme = url.partition("://")[0]
+        try:
+            has_password = any(urlsplit(part).password for part in url.split("::"))
+        except ValueError as error:
+            # without its words, which may name a password
+            raise SettingsError(f"{scheme}://…: not an address; see to its brackets") from error
+        if has_password:
             raise SettingsError(
-                f"{urlsplit(url).scheme}://…: a password in a URL would be told and written; put "
+                f"{scheme}://…: a password in a URL would be told and written; put "
                 "it into the configuration of fsspec or of the store"
             )
         self.url = url.rstrip("/")

@@ -130,10 +130,12 @@ class Build:
 
         Raises BuildError if another command holds it.
         """
+        from askqa_builder.engines.slurm import cancel_orphans
         from askqa_builder.lock import lock
 
         with lock(self.root) as is_held:
             if is_held:
+                cancel_orphans(self.root)  # whatever the engine of this command
                 self._sweep()
             yield
 

@@ -25,6 +25,7 @@ from askqa_builder.engines.slurm import STAGES, Job, Slurm, work
 from askqa_builder.errors import BuildError, MissingExtraError, SettingsError
 from askqa_builder.generate import GenerateStage
 from askqa_builder.release.parts import ReleaseStage
+from askqa_builder.store import Build
 from askqa_builder.synthesize import SynthesizeStage
 
 GENERATE = ("generate", "--source", "sample", "--shard-size", "20", "--count", "6", "--out")
@@ -74,6 +75,43 @@ def test_a_task_that_dies_is_told_with_its_log(build: Path, tmp_path: Path) -> N
     line = one_line("synthesize", folder, *SLURM)
     assert "ended with 2 shards to make" in line
     assert ".slurm.tmp" in line
+
+
+@pytest.mark.usefixtures("slurm")
+def test_the_tasks_of_a_killed_command_are_cancelled_before_the_next(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    (tmp_path / "bin" / "scancel").write_text(f"#!/bin/bash\ntouch {said}\n")
+    job = tmp_path / "b" / ".slurm.tmp" / "job.json"
+    job.parent.mkdir(parents=True)
+    with Build(tmp_path / "b").locked():
+        assert not said.exists(), "no job, nothing to cancel"
+        assert not job.parent.exists()
+    job.parent.mkdir(parents=True)
+    job.write_text("{}")
+    with Build(tmp_path / "b").locked():
+        assert said.exists(), "whatever the engine"
+        assert not job.parent.exists()
+
+
+def test_a_task_whose_job_was_swept_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".slurm.tmp"
+
+    def swept(*given: object) -> None:
+        shutil.rmtree(folder)
+        raise BuildError("its files are gone")
+
+    monkeypatch.setattr(Local, "reports", swept)
+    settings = {"cuts": (0, 1)}
+    job = Job(
+        version=__version__, stage="parts", settings=settings, location="b", shards=1, tasks=1
+    )
+    folder.mkdir()
+    (folder / "job.json").write_text(job.model_dump_json())
+    with pytest.raises(BuildError, match="gone"):
+        work(folder, 0)
+    assert not folder.exists()
 
 
 def test_where_there_is_no_slurm_or_ray_it_says_so(

@@ -132,6 +132,8 @@ def test_folders_and_urls_are_told_apart(tmp_path: Path) -> None:
         ("ftpx://somewhere/build", "ftpx://somewhere/build: Protocol not known: ftpx"),
         ("ftp://127.0.0.1:1/b", "ftp://127.0.0.1:1/b: ConnectionRefusedError: "),
         ("ftp://ann:pass@127.0.0.1/b", "ftp://…: a password in a URL would be told"),
+        ("simplecache::ftp://ann:pass@127.0.0.1/b", "simplecache::ftp://…: a password in a URL"),
+        ("s3://[x/b", "s3://…: not an address"),
         (f"{URL}/", f"{URL}: dialogues/ is missing or incomplete; run `askqa-build generate`"),
     ],
 )

@@ -39,7 +39,8 @@ from askqa_builder.schema import Record
 from askqa_builder.store import Build
 
 FOLDER = ".slurm.tmp"
-"""Swept away by the next command on the build: tasks that still run then end by themselves."""
+"""Swept away by the next command on the build, which cancels the tasks that still run; those that
+it does not reach end by themselves."""
 STAGES = {
     "dialogues": ("askqa_builder.generate", "GenerateStage"),
     "speech": ("askqa_builder.synthesize", "SynthesizeStage"),
@@ -82,8 +83,8 @@ class Slurm:
         if not shards:
             return
         folder = (build.root / FOLDER).resolve()
-        name = "askqa-" + hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-        _cancel(name)  # of a command that was killed; its tasks live on
+        name = _name(folder)
+        _cancel(name)  # of a command that was killed where there are no locks
         shutil.rmtree(folder, ignore_errors=True)
         tasks = min(self.workers, len(shards))
         job = Job(
@@ -145,8 +146,20 @@ def work(folder: Path, task: int) -> None:
             if not (folder / "job.json").is_file():
                 return  # the command is gone, and another one has swept up behind it
     except AskqaError as error:
-        write_text(error_path, str(error))
+        if (folder / "job.json").is_file():
+            write_text(error_path, str(error))
         raise
+
+
+def cancel_orphans(root: Path) -> None:
+    """Cancel the job that a killed command has left running on the build in a folder, if any."""
+    folder = (root / FOLDER).resolve()
+    if (folder / "job.json").is_file():
+        _cancel(_name(folder))
+
+
+def _name(folder: Path) -> str:
+    return "askqa-" + hashlib.sha256(str(folder).encode()).hexdigest()[:12]
 
 
 def _submitted(script: Path) -> subprocess.Popen[str]:

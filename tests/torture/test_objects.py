@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import socket
@@ -18,6 +17,8 @@ from pipeline import askqa, killed, tree
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
+
+SECRET = "zq7-not-to-be-told"
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -34,7 +35,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     )
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / "mirror"))
     import s3fs
@@ -73,4 +74,7 @@ def test_a_build_in_a_bucket_under_kills(calm: Path, tmp_path: Path, bucket: str
     same = askqa("diff", calm / "release", release, "--json").stdout
     assert json.loads(same)["step"] == "none"
     assert tree(tmp_path / "got") == tree(calm)
-    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "nothing"
+    for folder in ("got", "mirror"):
+        told = [p for p in (tmp_path / folder).rglob("*") if p.is_file()]
+        assert told
+        assert not [p for p in told if SECRET.encode() in p.read_bytes()]

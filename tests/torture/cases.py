@@ -111,7 +111,7 @@ def all_cases(calm: Path, folder: Path) -> Iterator[dict[str, Case]]:
                     *("--validation", "4", "--no-score", "--workers", "0", "--out", out),
                 ),
                 learnt,
-                begins=0.6,
+                begins=0.7,
             ),
         }
 

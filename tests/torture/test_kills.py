@@ -99,4 +99,4 @@ def test_killed_at_random_moments(cases: dict[str, Case], tmp_path: Path, name: 
         assert case.outcome(folder) == case.outcome(undisturbed)
         runs += 1
     print(f"{name}: {kills} kills, {at_work} at work, in {runs} runs of {seconds:.1f} s")
-    assert at_work >= kills // 4, "most kills hit nothing"
+    assert at_work >= kills // 6, "the kills hit nothing"

@@ -1,6 +1,6 @@
 """Does synthesis scale? One process, two processes, and a Ray cluster of two nodes.
 
-    python benchmarks/scaling.py [--shards 8] [--dialogues 500] [--repeats 1] [--without-ray]
+    python benchmarks/scaling.py [--shards 6] [--dialogues 500] [--repeats 1] [--without-ray]
 
 Times `askqa-build synthesize` from start to end on shards of 500 dialogues of the closed world.
 The cluster (package `ray`; on the loopback, a core a node) runs before the clock starts, as one
@@ -38,7 +38,7 @@ def askqa(*arguments: str | Path, environment: dict[str, str] | None = None) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shards", type=int, default=8)
+    parser.add_argument("--shards", type=int, default=6)
     parser.add_argument("--dialogues", type=int, default=500, help="in a shard")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--without-ray", action="store_true")

@@ -236,6 +236,27 @@ def test_what_no_request_can_survive_stops_the_run(
         assert len(server.calls) == 1, "the second must not be sent"
 
 
+def test_cancelled_again_while_it_leaves_it_keeps_what_is_paid(cache: ReplyCache) -> None:
+    async def work(server: OpenAIServer) -> None:
+        async with Endpoint(cache, base_url=server.base_url, limits=QUICK) as endpoint:
+            await endpoint.fetch(ask("a"))
+
+    async def main(server: OpenAIServer) -> None:
+        task = asyncio.create_task(work(server))
+        while not server.calls:
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0.1)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with OpenAIServer(latency_s=0.5) as server:
+        asyncio.run(main(server))
+        assert server.paid == 1
+    assert len(cache.read("SELECT key FROM replies")) == 1
+
+
 def test_the_breaker_stops_a_run_against_a_dead_server(cache: ReplyCache) -> None:
     async def work(endpoint: Endpoint) -> None:
         results = await asyncio.gather(

@@ -144,6 +144,14 @@ class Endpoint:
         trace: TracebackType | None,
     ) -> None:
         """Wait for the replies under way and store them; drop what has not been sent."""
+        leaving = asyncio.create_task(self._leave())
+        try:
+            await asyncio.shield(leaving)
+        except asyncio.CancelledError:  # while leaving: all the same, these replies are paid for
+            await leaving
+            raise
+
+    async def _leave(self) -> None:
         self._closing = True
         tasks = set(self._under_way.values())
         for task in tasks - self._on_wire:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,17 @@ def test_same_seed_same_examples_whatever_else_is_there(release: Path) -> None:
     n = len(one)
     assert [chat(one[i]) for i in range(n, 2 * n)] != [chat(e) for e in one], "a new draw"
     assert chat(one[n + 5]) == chat(two[n + 5])
+
+
+def test_a_process_that_is_not_forked_draws_the_same(release: Path) -> None:
+    """Where processes are spawned, a loader's gets the examples pickled."""
+    here = Examples(Dialogues(release, "train"), mixture_of(ALL), seed=3)
+    assert here[len(here)]  # something is kept, and is not sent
+    there = pickle.loads(pickle.dumps(here))
+    assert len(there) == len(here)
+    for index in range(2 * len(here)):
+        assert repr(there.place(index)) == repr(here.place(index))
+    assert there[0].sounds[0]["audio"].tobytes() == here[0].sounds[0]["audio"].tobytes()
 
 
 def test_fractions_are_nested_and_by_passage(release: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import get_all_start_methods
 from pathlib import Path
 
 import torch
@@ -14,9 +15,14 @@ from askqa_builder.learn.settings import TrainSettings
 
 
 def loaders() -> int:
-    """Processes that make batches ready, if nobody says: one keeps up with a CPU's steps."""
+    """Processes that make batches ready, if nobody says: one keeps up with a CPU's steps.
+
+    None beside a CPU where they are not forked: each takes seconds to start, at every validation.
+    """
     spare = default_workers() - 1
-    return min(8, max(1, spare)) if torch.cuda.is_available() else min(1, spare)
+    if torch.cuda.is_available():
+        return min(8, max(1, spare))
+    return min(1, spare) if get_all_start_methods()[0] == "fork" else 0
 
 
 @contextmanager

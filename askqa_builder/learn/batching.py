@@ -14,7 +14,7 @@ from askqa_builder.learn.examples import Example, Examples
 _POOL = 50
 """Batches that are sorted by length together."""
 _PASSAGES = 8
-"""A batch has examples on at least so many passages, if it is that large."""
+"""A large batch has examples on about so many passages, or more."""
 
 
 class Grouped(Sampler[int]):
@@ -40,9 +40,11 @@ class Grouped(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         n, batch = len(self._examples), self._batch
         rng = Random(f"{self._seed}:order:{self._epoch}")
-        places = [self._examples.place(i) for i in range(self._epoch * n, (self._epoch + 1) * n)]
-        length = [place.length for place in places]
-        groups = self._groups([place.dialogue for place in places], rng)
+        dialogues, length = [], []
+        for place in map(self._examples.place, range(self._epoch * n, (self._epoch + 1) * n)):
+            dialogues.append(place.dialogue)
+            length.append(place.length)  # of the place itself, no more is kept
+        groups = self._groups(dialogues, rng)
         rng.shuffle(groups)
         order: list[int] = []
         size = _POOL * batch // self._together

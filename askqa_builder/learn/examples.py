@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from random import Random
 from typing import Any
@@ -87,6 +87,10 @@ class Examples(Sequence[Example]):
         self._others = Others.of(dialogues)
         self._ends = list(accumulate(sum(self._counts(d).values()) for d in dialogues))
         self._drawn = lru_cache(maxsize=256)(self._draw)
+
+    def __reduce__(self) -> Any:
+        """A process that makes batches ready, where it is not forked, draws anew: the same."""
+        return partial(Examples, self.dialogues, self.mixture, seed=self.seed), ()
 
     def __len__(self) -> int:
         return self._ends[-1]

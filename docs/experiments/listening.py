@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from askqa_builder.asr.words import word_errors
 from askqa_builder.evaluate.bootstrap import Metric, estimate
-from askqa_builder.evaluate.metrics import normalize_answer, squad_exact_match
+from askqa_builder.evaluate.metrics import squad_exact_match
 from askqa_builder.evaluate.scores import mean
 
 FILE = "listening.json"
@@ -27,20 +29,27 @@ def score_listening(release: Path, model: Path, *, limit: int, batch: int = 32) 
     would score (of the twenty most frequent).
     """
     from askqa_builder.audio_models import load
+    from askqa_builder.evaluate.responders.local import LocalModel
     from askqa_builder.learn.collate import Collator
     from askqa_builder.learn.dialogues import Dialogues
     from askqa_builder.learn.examples import Examples
 
     examples = Examples(Dialogues(release, "test", limit=limit), {"listening": 2.0}, seed=0)
+    responder = LocalModel(str(model), max_new_tokens=40, device="cpu")
     processor, loaded = load(str(model))
     loaded.eval()
     collator = Collator(str(model), processor)
     rows = []
     for start in range(0, len(examples), batch):
         some = [examples[i] for i in range(start, min(start + batch, len(examples)))]
-        texts = respond(processor, loaded, [collator.prompt(example) for example in some])
+        texts = responder.respond_to([example.messages[:-1] for example in some])
         rows += [
-            {"form": e.form, "passage": e.passage_id, "target": e.target, "said": text}
+            {
+                "form": e.form,
+                "passage": e.passage_id,
+                "target": e.target,
+                "said": text if isinstance(text, str) else "",  # a failure says nothing
+            }
             for e, text in zip(some, texts, strict=True)
         ]
         if hasattr(loaded, "transcribe"):
@@ -52,26 +61,6 @@ def score_listening(release: Path, model: Path, *, limit: int, batch: int = 32) 
             ]
     (model / FILE).write_text(json.dumps(rows, indent=0))
     return scored(rows)
-
-
-def respond(processor: Any, model: Any, chats: list[Any]) -> list[str]:
-    """What a model says, greedily."""
-    import torch
-
-    processor.tokenizer.padding_side = "left"
-    inputs = processor.apply_chat_template(
-        chats,
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
-        processor_kwargs={"padding": True},
-    )
-    with torch.inference_mode():
-        tokens = model.generate(**inputs, max_new_tokens=40, do_sample=False)
-    new = tokens[:, inputs["input_ids"].shape[1] :]
-    said: list[str] = processor.tokenizer.batch_decode(new, skip_special_tokens=True)
-    return said
 
 
 def by_listener(processor: Any, model: Any, chats: list[Any]) -> list[str]:
@@ -129,25 +118,18 @@ def estimate_of(metric: Metric, passages: list[str], resamples: int) -> Any:
 
 def exact(rows: list[dict[str, str]], said: str | None = None) -> Metric:
     """Exact match, after SQuAD's normalisation; `said` instead of what the model said."""
-    return mean([squad_exact_match(said or r["said"], [r["target"]]) for r in rows])
+    return mean(
+        [squad_exact_match(r["said"] if said is None else said, [r["target"]]) for r in rows]
+    )
 
 
 def wer(rows: list[dict[str, str]], said: str | None = None) -> Metric:
-    """Word errors per word, without case and punctuation."""
-    pairs = [
-        (normalize_answer(said or r["said"]).split(), normalize_answer(r["target"]).split())
-        for r in rows
-    ]
-    errors = np.array([edits(heard, wanted) for heard, wanted in pairs], dtype=float)
-    words = np.array([len(wanted) for _, wanted in pairs], dtype=float)
+    """Word errors per word, as a recogniser's are counted."""
+    counts = [_word_errors(r["target"], r["said"] if said is None else said) for r in rows]
+    errors, words = np.array(counts, dtype=float).T
     return Metric((errors, words), lambda e, w: e / np.maximum(w, 1))
 
 
-def edits(heard: list[str], wanted: list[str]) -> int:
-    """Levenshtein distance in words."""
-    row = list(range(len(wanted) + 1))
-    for i, word in enumerate(heard, 1):
-        before, row = row, [i]
-        for j, other in enumerate(wanted, 1):
-            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (word != other)))
-    return row[-1]
+@cache
+def _word_errors(target: str, said: str) -> tuple[int, int]:
+    return word_errors(target, target, said)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -249,13 +250,18 @@ def pay(build: Build, *keys: str, die: bool = False) -> set[str]:
         return {bytes(row[0]).decode() for row in cache.read("SELECT content FROM replies")}
 
 
-def test_no_paid_reply_is_lost_between_machines(
-    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def at(machine: str) -> Build:
+@pytest.fixture
+def at(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Build]:
+    """The build as a machine has it, by the machine's name."""
+
+    def open_there(machine: str) -> Build:
         monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / machine))
         return open_build(URL)
 
+    return open_there
+
+
+def test_no_paid_reply_is_lost_between_machines(at: Callable[[str], Build]) -> None:
     assert pay(at("one"), "a") == {"a"}
     assert pay(at("two"), "b") == {"a", "b"}
     assert pay(at("one"), "c") == {"a", "b", "c"}, "its own copy is older than the store's"
@@ -277,13 +283,7 @@ def test_an_empty_cache_at_the_url_does_not_pass_for_one(store: Any) -> None:
         pay(open_build(URL))
 
 
-def test_two_commands_at_once_lose_no_paid_reply(
-    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def at(machine: str) -> Build:
-        monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / machine))
-        return open_build(URL)
-
+def test_two_commands_at_once_lose_no_paid_reply(at: Callable[[str], Build]) -> None:
     one = at("one")
     with one.paid():
         pay(one, "a", die=True)  # at work

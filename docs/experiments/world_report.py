@@ -170,7 +170,7 @@ def plot(settings: dict[str, Any], path: Path) -> None:
     shown = {n: e for n, e in settings.items() if e["runs"]}
     figure, axes = plt.subplots(1, 3, figsize=(11, 0.4 * len(shown) + 1.4), sharey=True)
     for axis, score in zip(
-        axes, ("decision_macro_f1", "trajectory_f1", "listener_wer"), strict=True
+        axes, ("decision_macro_f1", "trajectory_f1", "question_names_all"), strict=True
     ):
         for place, (name, entry) in enumerate(reversed(shown.items())):
             found = entry["scores"].get(score)
@@ -183,12 +183,13 @@ def plot(settings: dict[str, Any], path: Path) -> None:
         best_of = [
             e["scores"][score]["value"]
             for n, e in settings.items()
-            if not e["runs"] and n != "random" and score in e["scores"]
+            if not e["runs"]
+            and n != "random"
+            and e["scores"].get(score, {}).get("value") is not None
         ]
         if best_of:
-            best = min(best_of) if score.endswith("wer") else max(best_of)
-            axis.axvline(best, color="#bb3e03", linestyle="--", linewidth=1)
-        axis.set_title(SHOWN[score] + (" (less is better)" if score.endswith("wer") else ""))
+            axis.axvline(max(best_of), color="#bb3e03", linestyle="--", linewidth=1)
+        axis.set_title(SHOWN[score])
         axis.set_yticks(range(len(shown)), list(reversed(shown)))
         axis.set_xlim(left=0)
     figure.tight_layout()

@@ -132,6 +132,19 @@ def test_generation_is_the_same_alone_in_a_batch_and_without_cache(
     assert len({tuple(row) for row in alone}) > 1
 
 
+def test_bfloat16_computes_what_float32_does(loaded: tuple[Any, Any]) -> None:
+    """As a GPU does that evaluates a model."""
+    processor, model = loaded
+    chats = [chat(INSTRUCTION, chirp(0, 1.0), "x y"), chat(chirp(1, 0.3)), chat("no sound here")]
+    inputs = tensors(processor, chats, "left", prompt=True)
+    with torch.no_grad():
+        expected = model(**inputs).logits[:, -1]
+        model, inputs = model.bfloat16(), inputs.to(torch.bfloat16)
+        found = model(**inputs).logits[:, -1].float()
+    assert (found - expected).abs().max() < 0.05 * expected.std()
+    model.generate(**inputs, max_new_tokens=3)
+
+
 def test_only_the_text_after_a_token_depends_on_it(loaded: tuple[Any, Any]) -> None:
     processor, model = loaded
     inputs = tensors(processor, [chat(chirp(0), "seven eight", target="nine ten")])

@@ -463,6 +463,12 @@ def test_adapter_without_a_place_is_refused(release: Path, tmp_path: Path) -> No
     assert line.startswith("TinyForConditionalGeneration has no layers that an adapter goes to")
 
 
+def test_new_base_of_a_size_that_is_not_there(release: Path, tmp_path: Path) -> None:
+    line = fails(release, tmp_path / "m", settings_for(Path("tiny:huge")), ModelError)
+    assert line == "base 'tiny:huge': no such size; expected one of small, medium, large"
+    assert not (tmp_path / "m").exists()
+
+
 def test_base_that_is_not_there(release: Path, tmp_path: Path) -> None:
     line = fails(release, tmp_path / "m", settings_for(tmp_path / "none"), ModelError)
     assert "cannot be loaded" in line

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 NEW = "tiny"
-"""`--base tiny`, or `tiny:medium`: a model from scratch."""
+"""`--base tiny`, `tiny:medium`, or `tiny:large`: a model from scratch."""
 
 # Where an adapter goes: the projections of every attention and feed-forward layer of the part
 # that writes. The part that hears stays as it was pretrained.
@@ -29,6 +29,15 @@ _ADAPTED = (
 def is_new(spec: str) -> bool:
     """Whether a base is built rather than loaded."""
     return spec.partition(":")[0] == NEW
+
+
+def size_of(spec: str) -> str:
+    """The size of a new model. Raises ModelError if there is none by that name."""
+    sizes = import_module("askqa_builder.learn.tiny").SIZES
+    size = spec.partition(":")[2] or next(iter(sizes))
+    if size not in sizes:
+        raise ModelError(f"base {spec!r}: no such size; expected one of {', '.join(sizes)}")
+    return size
 
 
 def open_base(
@@ -51,11 +60,11 @@ def open_base(
 
         tiny: Any = import_module("askqa_builder.learn.tiny")
         if not (folder / "config.json").is_file():
-            size = spec.partition(":")[2]
+            size = size_of(spec)
             making = folder.with_name(f".{folder.name}.tmp")  # appears whole or not at all
             with saving(folder):
                 shutil.rmtree(making, ignore_errors=True)
-                tiny.build(making, texts, seed=seed, **({"size": size} if size else {}))
+                tiny.build(making, texts, seed=seed, size=size)
                 making.rename(folder)
         return load(str(folder), dtype=dtype)
     model, revision = spec, None

@@ -29,7 +29,7 @@ from askqa_builder.engines.local import default_workers
 from askqa_builder.errors import AskqaError, TrainingError
 from askqa_builder.files import digest, write_text
 from askqa_builder.learn.arguments import arguments_of, in_bf16, loaders, threads
-from askqa_builder.learn.base import is_new, open_base, with_adapter
+from askqa_builder.learn.base import is_new, open_base, size_of, with_adapter
 from askqa_builder.learn.batching import Swapped
 from askqa_builder.learn.collate import Collator
 from askqa_builder.learn.dialogues import Dialogues
@@ -75,6 +75,8 @@ def train(
     run = TrainRun(data=data_name(release), digest=data_digest(release), settings=settings)
     if (done := _finished(out, run)) is not None:
         return done
+    if is_new(settings.base):
+        size_of(settings.base)  # before anything is written
     if workers is None:
         workers = loaders()
     with (

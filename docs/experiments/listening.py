@@ -19,7 +19,9 @@ from askqa_builder.evaluate.scores import mean
 FILE = "listening.json"
 
 
-def score_listening(release: Path, model: Path, *, limit: int, batch: int = 32) -> dict[str, Any]:
+def score_listening(
+    release: Path, model: Path, *, limit: int, batch: int = 32, device: Any = "cpu"
+) -> dict[str, Any]:
     """Let a model do the listening task on the first `limit` dialogues of the test split.
 
     transcription_wer: errors per word of the transcripts that it writes. listener_wer: those of
@@ -35,7 +37,7 @@ def score_listening(release: Path, model: Path, *, limit: int, batch: int = 32) 
     from askqa_builder.learn.examples import Examples
 
     examples = Examples(Dialogues(release, "test", limit=limit), {"listening": 2.0}, seed=0)
-    responder = LocalModel(str(model), max_new_tokens=40, device="cpu")
+    responder = LocalModel(str(model), max_new_tokens=40, device=device)
     processor, loaded = load(str(model))
     loaded.eval()
     collator = Collator(str(model), processor)

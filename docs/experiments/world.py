@@ -85,7 +85,7 @@ def make(run: Run, release: Path, folder: Path, settings: argparse.Namespace) ->
         release,
         folder,
         TrainSettings(
-            base="tiny",
+            base=settings.base,
             tasks=MIXTURES[run.mixture],
             fraction=run.fraction,
             seed=run.seed,
@@ -96,19 +96,20 @@ def make(run: Run, release: Path, folder: Path, settings: argparse.Namespace) ->
             patience=5 if run.long else None,
             keep="best" if run.long else "last",
             validation=100 if run.long else 20,
+            precision=settings.precision,
         ),
-        workers=0,
+        workers=settings.workers,
     )
     trained_cpu = time.process_time() - cpu
     evaluate(
         release,
-        LocalModel(str(folder), max_new_tokens=24, device="cpu"),
+        LocalModel(str(folder), max_new_tokens=24, device=settings.device),
         folder / FOLDER,
         limit=settings.limit,
         batch_size=32,
         max_failures=1.0,  # a model that says nothing is a result, too
     )
-    heard = score_listening(release, folder, limit=settings.limit)
+    heard = score_listening(release, folder, limit=settings.limit, device=settings.device)
     record = {
         "run": asdict(run),
         "name": run.name,
@@ -125,6 +126,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path, help="the release folder")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--base", default="tiny", help="tiny, tiny:medium, tiny:large")
+    parser.add_argument("--precision", default="fp32", help="fp32, or auto: bf16 on a GPU")
+    parser.add_argument("--device", default="cpu", help="that scores: cpu (fp32), cuda (bf16)")
+    parser.add_argument("--workers", type=int, default=0, help="processes that make batches")
     parser.add_argument("--steps", type=int, default=1600, help="optimiser steps of a run")
     parser.add_argument("--longer", type=int, default=10, help="times as many in the long runs")
     parser.add_argument("--batch-size", type=int, default=32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -23,10 +24,12 @@ def written(calm: Path, folder: Path) -> Path:
 
 
 def scores(release: Path, out: Path, *options: str, env: dict[str, str] | None = None) -> object:
-    """What an evaluation of the release writes, but for how it was run."""
-    evaluate = ("evaluate", release, "--model", "oracle-text", "--quiet", "--out", out)
-    subprocess.run(command(*evaluate, *options), env=env, check=True)
-    return {name: digest for name, digest in tree(out).items() if name != "run.json"}
+    """What an evaluation of the release finds; not how it was run, and how long it took."""
+    evaluate = ("evaluate", release, "--split", "train", "--model", "oracle-text")
+    subprocess.run(command(*evaluate, "--quiet", "--out", out, *options), env=env, check=True)
+    predictions = map(json.loads, (out / "predictions.jsonl").read_text().splitlines())
+    said = [{name: p[name] for name in p if name != "seconds"} for p in predictions]
+    return said, (out / "items.jsonl").read_bytes(), (out / "scores.json").read_bytes()
 
 
 def wait_for(ready: Callable[[], object], process: subprocess.Popen[bytes]) -> None:

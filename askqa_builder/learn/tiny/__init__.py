@@ -44,10 +44,16 @@ TinyForConditionalGeneration.register_for_auto_class("AutoModelForMultimodalLM")
 TinyProcessor.register_for_auto_class()
 TinyFeatureExtractor.register_for_auto_class()
 
-Size = Literal["small", "medium"]
+Size = Literal["small", "medium", "large"]
 SIZES: dict[Size, dict[str, Any]] = {
     "small": {"hidden_size": 128, "listener_layers": 3, "num_hidden_layers": 3},
     "medium": {"hidden_size": 256, "listener_layers": 6, "num_hidden_layers": 6},
+    "large": {  # for a GPU
+        "hidden_size": 640,
+        "listener_layers": 12,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 8,
+    },
 }
 WORDS = 4096
 """Most words that a tokenizer learns."""

@@ -160,7 +160,7 @@ class Layer(nn.Module):
             mixed = mixed + F.pad(key_value[:, :-back], (0, 0, back, 0)) * self.shifts[back]
         key, value = mixed.view(batch, -1, 2, heads, d // heads).permute(2, 0, 3, 1, 4)
         scores = query.transpose(1, 2) @ key.transpose(-1, -2) * (d // heads) ** -0.5 + bias
-        read = (scores.softmax(-1) @ value).transpose(1, 2).reshape(batch * new, d)
+        read = (scores.softmax(-1).to(value.dtype) @ value).transpose(1, 2).reshape(batch * new, d)
         x = x + self.out(read.index_select(0, place))
         return x + self.narrow(F.relu(self.wide(self.norm2(x))))
 
@@ -252,7 +252,8 @@ class TinyForConditionalGeneration(TinyPreTrainedModel, GenerationMixin):
                     scores, clip_tokens * merge, clip_order, transcript_labels
                 )
             # what a frame sounds like, in the words of the language model; the blank is silence
-            words = (scores.exp()[:, 1:] @ self.embedding.weight[1:]) * math.sqrt(x.shape[2])
+            heard_words = scores.exp()[:, 1:].to(x.dtype)
+            words = (heard_words @ self.embedding.weight[1:]) * math.sqrt(x.shape[2])
             tokens = self.pair(heard.reshape(-1, merge * self.config.hidden_size))
             tokens = tokens + words.view(-1, merge, x.shape[2]).sum(1)
             parts = tokens.split(clip_tokens.tolist())
@@ -268,7 +269,7 @@ class TinyForConditionalGeneration(TinyPreTrainedModel, GenerationMixin):
         mask = attention_mask[:, : past + new]
         place = mask[:, past:].flatten().nonzero()[:, 0]
         x = x.flatten(0, 1).index_select(0, place)
-        bias = self._bias(mask.to(x.dtype), new)
+        bias = self._bias(mask.float(), new)  # distances are not exact in bfloat16
         for layer in self.layers:
             x = layer(x, place, bias, cache)
         loss, logits = None, None

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from typing import Any
 
 from results import MARK
 
+GPU = "_gpu"
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 SQUAD = HERE.parent.parent / "shared" / "data" / "squad" / "squad-44-articles.json"
@@ -40,8 +42,10 @@ BENCHMARKS: dict[str, list[str]] = {
     "evaluation_scoring": [],
     "evaluation_overhead": [],
     "training": [],
+    "training_gpu": "--base qwen2-audio --lora 16 --batch-size 8 --workers 4 --steps 15 "
+    "--repeats 2 --peak-tflops 989".split(),
 }
-"""Script and its arguments, in the order of the table."""
+"""Script and its arguments, in the order of the table; `X_gpu` is script X, where a GPU is."""
 
 HEAD = """# Benchmarks
 
@@ -54,20 +58,32 @@ same run. A claim is what the script checks: its run fails where the figure is n
 """
 
 
+def gpu_name() -> str | None:
+    """The first GPU's name; None where there is none."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    names = subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()
+    return names[0] if names else None
+
+
 def machine() -> str:
-    """Processor, cores, memory, system and interpreter."""
+    """GPU, processor, cores, memory, system and interpreter."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    gpu = f"{name}, " if (name := gpu_name()) else ""
+    processor = (models or [platform.processor() or platform.machine()])[0]
     return (
-        f"{(models or [platform.processor() or platform.machine()])[0]}, {os.cpu_count()} cores, "
+        f"{gpu}{processor}, {os.cpu_count()} cores, "
         f"{gigabytes:.0f} GB, {platform.system()}, Python {platform.python_version()}"
     )
 
 
 def run(name: str) -> list[dict[str, Any]] | None:
     """The figures of a benchmark, which prints as it goes; None if it failed."""
-    command = [sys.executable, str(HERE / f"{name}.py"), *BENCHMARKS[name]]
+    script = HERE / f"{name.removesuffix(GPU)}.py"
+    command = [sys.executable, str(script), *BENCHMARKS[name]]
     print(f"== {name}", flush=True)
     rows: list[dict[str, Any]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -122,7 +138,8 @@ def main() -> None:
     path = DOCS / "benchmarks.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     failed = []
-    for name in [] if given.table else given.names or BENCHMARKS:
+    here = [name for name in BENCHMARKS if gpu_name() or not name.endswith(GPU)]
+    for name in [] if given.table else given.names or here:
         rows = run(name)
         if rows is None:
             failed.append(name)

@@ -305,6 +305,8 @@ def main() -> None:
     )
     result(f"{what}: what loading adds", 100 * found["loading"], "%", at_most=5)
     result(f"{what}: peak memory", found["peak_memory_gib"]["process"], "GiB")
+    if "gpu" in found["peak_memory_gib"]:
+        result(f"{what}: peak memory of the GPU", found["peak_memory_gib"]["gpu"], "GiB")
     if "model_flops_utilisation" in found:
         result(f"{what}: model FLOPs utilisation", found["model_flops_utilisation"], "of peak")
 

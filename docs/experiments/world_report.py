@@ -1,10 +1,11 @@
-"""Runs of the multi-task experiment → results.json, a table and a plot.
+"""Runs of the multi-task experiment → results.json, tables and a plot.
 
-    python docs/experiments/world_report.py build/release runs [--out docs/experiments]
+    python docs/experiments/world_report.py build/release runs [--out docs/experiments] \
+        [--larger RUNS]
 
 Scores of the seeds of one setting are pooled: the intervals are over passages, each resample
 drawing the same passages for all seeds, and so are the differences between two settings. How far
-the seeds are apart is given beside.
+the seeds are apart is given beside. Of the runs of `--larger`, validation losses are shown.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -41,7 +42,6 @@ SHOWN = {
 }
 BASELINES = ("always-answer", "always-ask", "most-frequent-answer", "random")
 RESAMPLES = 1000
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
 class Setting:
@@ -196,11 +196,60 @@ def plot(settings: dict[str, Any], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
+def telling(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of settings that answer a question of the experiment."""
+    for b in names:
+        for a in names:
+            (mixture, data), (other, other_data) = b.split(", ", 1), a.split(", ", 1)
+            if mixture != "all" or other == "all":
+                continue
+            most = "100 %" + data.removeprefix(data.split(", ")[0])  # of equally many steps
+            if other_data == data or (other == "main" and other_data == most):
+                yield b, a
+
+
+def larger_runs(folder: Path) -> list[dict[str, Any]]:
+    """What runs of another size came to."""
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
+    return sorted(records, key=lambda r: (r["run"]["fraction"], r["run"]["mixture"]))
+
+
+def losses(records: Sequence[dict[str, Any]]) -> str:
+    """A Markdown table of validation losses."""
+    lines = [
+        "| run | parameters | steps × examples | main | main, sound swapped | WER, listener |",
+        "|---|---|---|---|---|---|",
+    ]
+    for record in records:
+        run, trained = record["run"], record["trained"]
+        learnt_to_hear = "listening" in trained["validation"]
+        wer_of = f"{record['listening']['listener_wer']['value']:.3f}" if learnt_to_hear else "–"
+        cells = [
+            f"{run['mixture']}, {run['fraction'] * 100:g} %",
+            f"{trained['parameters'] / 1e6:.1f} M",
+            f"{trained['steps']:,} × {record['settings']['batch_size']}",
+            *(f"{trained['validation'][name]:.3f}" for name in ("main", "swapped")),
+            wer_of,
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def with_results(page: str, name: str, made: str) -> str:
+    """The page with what stands between two marks made anew."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    if begin not in page or end not in page:
+        raise SystemExit(f"the page lacks the marks {begin} and {end}")
+    head, _, rest = page.partition(begin)
+    return f"{head}{begin}\n{made}\n{end}{rest.partition(end)[2]}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--larger", type=Path, help="runs of a larger model")
     arguments = parser.parse_args()
     groups: dict[str, dict[int, Path]] = defaultdict(dict)
     records: dict[str, list[Any]] = defaultdict(list)
@@ -239,20 +288,26 @@ def main() -> None:
             }
     content["best constant response"] = {"runs": 0, "steps": 0, "scores": constants(records)}
     differences = {}
-    for b in made:
-        for a in made:
-            shared = groups[a].keys() & groups[b].keys()  # paired: the same seeds
-            if b.startswith("all,") and a.startswith(("main,", "all-", "main+")) and shared:
-                title = f"{b} − {a} (seeds: {len(shared)})"
-                differences[title] = compared(pooled(b, shared), pooled(a, shared))
-    result = {"test_dialogues": len(asked), "settings": content, "differences": differences}
+    for b, a in telling(list(made)):
+        shared = groups[a].keys() & groups[b].keys()  # paired: the same seeds
+        if shared:
+            title = f"{b} − {a} (seeds: {len(shared)})"
+            differences[title] = compared(pooled(b, shared), pooled(a, shared))
+    larger = larger_runs(arguments.larger) if arguments.larger else []
+    result = {
+        "test_dialogues": len(asked),
+        "settings": content,
+        "differences": differences,
+        "larger": larger,
+    }
     (arguments.out / "world-results.json").write_text(json.dumps(result, indent=1) + "\n")
     plot(content, arguments.out / "world.svg")
     page = arguments.out / "multitask.md"
-    head, _, rest = page.read_text().partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    made_of = table(content) + "\n\n" + differing(differences)
-    page.write_text(f"{head}{BEGIN}\n{made_of}\n{END}{tail}")
+    text = page.read_text()
+    text = with_results(text, "results", table(content) + "\n\n" + differing(differences))
+    if larger:
+        text = with_results(text, "larger", losses(larger))
+    page.write_text(text)
 
 
 if __name__ == "__main__":

@@ -14,27 +14,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from made import make
 from results import result
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # before numpy is imported
-
-
-def make(source: str, build: Path) -> Path:
-    for command in (
-        ("generate", "--source", source, "--out", build),
-        ("synthesize", build),
-        ("release", build, "--version", "1.0.0"),
-    ):
-        words = [sys.executable, "-m", "askqa_builder", *map(str, command), "--quiet"]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-    return build / "release"
 
 
 def main() -> None:

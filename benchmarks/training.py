@@ -21,7 +21,6 @@ import argparse
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from made import make
 from results import result
 
 from askqa_builder.audio_models import context_of
@@ -309,18 +309,6 @@ def main() -> None:
         result(f"{what}: peak memory of the GPU", found["peak_memory_gib"]["gpu"], "GiB")
     if "model_flops_utilisation" in found:
         result(f"{what}: model FLOPs utilisation", found["model_flops_utilisation"], "of peak")
-
-
-def make(source: str, build: Path) -> Path:
-    """A data set to learn from."""
-    for command in (
-        ("generate", "--source", source, "--out", build),
-        ("synthesize", build),
-        ("release", build, "--version", "1.0.0"),
-    ):
-        words = [sys.executable, "-m", "askqa_builder", *map(str, command), "--quiet"]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-    return build / "release"
 
 
 if __name__ == "__main__":

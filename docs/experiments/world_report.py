@@ -256,7 +256,8 @@ def main() -> None:
     for path in sorted(arguments.runs.glob("*/result.json")):
         record = json.loads(path.read_text())
         run = record["run"]
-        name = f"{run['mixture']}, {run['fraction'] * 100:g} %" + (", long" if run["long"] else "")
+        mixture = run["mixture"].replace("all-", "all but ").replace("+", " + ")
+        name = f"{mixture}, {run['fraction'] * 100:g} %" + (", long" if run["long"] else "")
         groups[name][run["seed"]] = path.parent
         records[name].append(record)
     limit = next(iter(records.values()))[0]["settings"]["limit"]

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -30,6 +31,10 @@ _REMEDIES = {
     errno.EEXIST: "a part of the path is a file, not a folder; choose another path",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
 }
+
+
+_SENT_EVERY_S = 0.1
+_SEND = getattr(os, "fdatasync", os.fsync)  # macOS has none
 
 
 class FileDigest(Record):
@@ -70,6 +75,29 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def _sent_meanwhile(descriptor: int) -> Iterator[None]:
+    """Let the disk take what is written while more is made: the last fsync waits for the rest."""
+    ended, errors = Event(), list[OSError]()
+
+    def send() -> None:
+        try:
+            while not ended.wait(_SENT_EVERY_S):
+                _SEND(descriptor)
+        except OSError as error:  # the system tells it once: the last fsync would say all is well
+            errors.append(error)
+
+    thread = Thread(target=send, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+@contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file that appears whole or not at all: temporary file, fsync, rename.
 
@@ -81,8 +109,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
-                yield file
-                file.flush()
+                with _sent_meanwhile(file.fileno()):
+                    yield file
+                    file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:

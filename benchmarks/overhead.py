@@ -3,9 +3,9 @@
     python benchmarks/overhead.py [--passages 150]
 
 Makes a build (generate, synthesize, release) in this process with a clock around everything that
-would not be there if files were simply written: hashing, fsync, rename, receipts, manifests,
-reading them back and comparing. What one of them calls of the others counts once. The key of
-a clip is not counted: it is how a narration is found that was spoken already.
+would not be there if files were simply written: hashing, waiting for fsync, rename, receipts,
+manifests, reading them back and comparing. What one of them calls of the others counts once. The
+key of a clip is not counted: it is how a narration is found that was spoken already.
 """
 
 from __future__ import annotations

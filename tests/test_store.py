@@ -11,10 +11,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import pytest
 from pydantic import JsonValue
 
+from askqa_builder import files
 from askqa_builder.engine import ShardReport, run_shard, run_stage
 from askqa_builder.engines.local import Local
 from askqa_builder.errors import BuildError, SettingsError, StorageError
@@ -69,6 +71,22 @@ def test_what_the_disk_refuses_is_one_line_with_a_remedy(
 ) -> None:
     with pytest.raises(StorageError, match=remedy), atomic_file(tmp_path / "file"):
         raise OSError(number, os.strerror(number))
+
+
+def test_what_the_disk_says_while_more_is_made_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system tells once that it could not write: the fsync at the end would say all is well."""
+    told = Event()
+
+    def refuse(descriptor: int) -> None:
+        told.set()
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(files, "_SEND", refuse)
+    with pytest.raises(StorageError, match="disk is full"), atomic_file(tmp_path / "file") as file:
+        file.write(b"much" * told.wait(10))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_records_come_back_and_a_bad_line_is_named(tmp_path: Path) -> None:

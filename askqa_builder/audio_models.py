@@ -41,6 +41,7 @@ def load(
     from askqa_builder.torchaudio_cpu import mend_torchaudio
 
     mend_torchaudio()
+    from safetensors import SafetensorError
     from transformers import AutoModelForMultimodalLM, AutoProcessor, PreTrainedConfig
 
     auto_processor: Any = AutoProcessor
@@ -59,7 +60,9 @@ def load(
             output_loading_info=True,
             **where,
         )
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         words = " ".join(str(error).split())
         if "trust_remote_code" in words:
             words = "needs code of its own, which is not run"

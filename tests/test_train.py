@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,10 @@ from askqa_builder.learn.batching import Swapped
 from askqa_builder.learn.collate import IDS, Collator
 from askqa_builder.learn.dialogues import Dialogues
 from askqa_builder.learn.examples import Examples
-from askqa_builder.learn.settings import Trained, TrainSettings
+from askqa_builder.learn.settings import Trained, TrainRun, TrainSettings
 from askqa_builder.learn.tasks import mixture_of
 from askqa_builder.learn.train import train
+from askqa_builder.learn.trainer import AskqaTrainer
 from askqa_builder.learn.watch import Watch, curve, read_log
 from askqa_builder.lock import lock
 
@@ -339,6 +343,41 @@ def test_folder_of_another_run_is_not_touched(
         train(other, trained, settings_for(base))
 
 
+def test_start_that_failed_does_not_hold_the_folder(
+    release: Path, base: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "m"
+    fails(release, out, settings_for(tmp_path / "none"), ModelError)
+    done = train(release, out, settings_for(base, steps=1, evaluate_every=1))
+    assert done.steps == 1
+
+
+def test_folder_of_something_else_is_not_touched(release: Path, base: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"model": "oracle-text"}')
+    line = fails(release, tmp_path, settings_for(base), TrainingError)
+    assert line.endswith("run.json: is not of a training; choose another --out")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_two_processes_train_one_model(release: Path, base: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    settings = ("--steps", "2", "--batch-size", "2", "--evaluate-every", "1", "--validation", "4")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
+            *("-m", "askqa_builder", "train", release, "--base", base, "--tasks", "main"),
+            *(*settings, "--no-score", "--quiet", "--out", out),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "0"},
+        check=True,
+    )
+    run = TrainRun.model_validate_json((out / "run.json").read_bytes())
+    assert run.devices == 2
+    assert Trained.model_validate_json((out / "trained.json").read_bytes()).steps == 2
+    assert [e["step"] for e in read_log(out / "log.jsonl") if "validation" in e] == [1, 2]
+    load(str(out))
+
+
 def test_no_better_validation_ends_the_run(release: Path, base: Path, tmp_path: Path) -> None:
     still = settings_for(base, learning_rate=1e-12, patience=1, evaluate_every=1, steps=9)
     done = train(release, tmp_path / "m", still)
@@ -456,6 +495,38 @@ def test_processor_of_another_model_is_refused(release: Path, base: Path, tmp_pa
     assert "Qwen2AudioProcessor does not match Qwen2AudioForConditionalGeneration" in line
     assert "it makes 80 mel bins, the model takes 40" in line
     assert other.is_dir()
+
+
+def test_weights_that_are_cut_off_are_refused(release: Path, base: Path, tmp_path: Path) -> None:
+    cut = Path(shutil.copytree(base, tmp_path / "cut")) / "model.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    line = fails(release, tmp_path / "m", settings_for(cut.parent), ModelError)
+    assert "cannot be loaded" in line
+
+
+def test_model_that_cannot_compute_again_is_refused(release: Path, tmp_path: Path) -> None:
+    settings = settings_for(Path("tiny"), gradient_checkpointing=True)
+    line = fails(release, tmp_path / "m", settings, ModelError)
+    assert line.endswith("leave --gradient-checkpointing out")
+
+
+def test_model_that_does_not_fit_is_one_line(
+    release: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20 GiB")
+
+    monkeypatch.setattr(AskqaTrainer, "_move_model_to_device", full)
+    line = fails(release, tmp_path / "m", settings_for(base), TrainingError)
+    assert line.startswith("out of memory at step 1 with --batch-size 3: try")
+
+
+def test_one_passage_has_no_other_to_swap_its_sound_with(
+    release: Path, base: Path, tmp_path: Path
+) -> None:
+    done = train(release, tmp_path / "m", settings_for(base, validation=2, steps=2))
+    assert "swapped" not in done.validation
+    assert not any("ignored" in warning for warning in done.warnings)
 
 
 def test_adapter_without_a_place_is_refused(release: Path, tmp_path: Path) -> None:

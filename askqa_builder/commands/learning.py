@@ -132,8 +132,9 @@ def train(
 
     need_extra("askqa-build train")
     mixture = mixture_of(tasks)  # before what takes seconds to import
+    from askqa_builder.evaluate.items import check_data
     from askqa_builder.learn.card import CARD
-    from askqa_builder.learn.hf import PartialState, quiet_libraries
+    from askqa_builder.learn.hf import processes, quiet_libraries
     from askqa_builder.learn.scoring import score_model
     from askqa_builder.learn.train import train as run
     from askqa_builder.learn.watch import curve
@@ -159,6 +160,8 @@ def train(
     )
     quiet_libraries()
     release = release_folder(data, splits=["test", "train", "validation"])
+    if score:
+        check_data(release, "test")  # before the training, not after it
     alone = curve(main_curve, settings.watched) if main_curve else None
     trained = run(
         release,
@@ -168,7 +171,7 @@ def train(
         workers=workers,
         say=_silent if quiet or json else _say,
     )
-    if not PartialState().is_main_process:
+    if not processes().is_main_process:
         return
     if score:
         score_model(release, out, limit=score_limit)
@@ -221,7 +224,7 @@ def ablate(
     mixture, shares = mixture_of(tasks), _fractions(fractions)
     from askqa_builder.learn.ablate import RESULT, TABLE
     from askqa_builder.learn.ablate import ablate as run
-    from askqa_builder.learn.hf import quiet_libraries
+    from askqa_builder.learn.hf import processes, quiet_libraries
     from askqa_builder.release.fetch import release_folder
 
     settings = _settings(
@@ -258,6 +261,8 @@ def ablate(
         workers=workers,
         say=(lambda name, entry: None) if quiet or json else say,
     )
+    if not processes().is_main_process:
+        return
     if json:
         typer.echo((out / RESULT).read_text())
     elif not quiet:

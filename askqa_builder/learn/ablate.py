@@ -85,9 +85,12 @@ def ablate(
     """Train and score every run that is not there yet, then write the table and the plot.
 
     `settings` are those of every run, but for tasks, fraction and seed; its tasks are the ones to
-    ablate. `only` names the variants to run (none: all); `limit` so many dialogues are scored.
+    ablate. `only` names the variants to run (none: all); `limit` so many dialogues are scored. Of
+    several processes, the main one scores and returns the cells, the others none.
     Raises what `train` and `evaluate` raise: the runs that are done stay done.
     """
+    from askqa_builder.evaluate.items import check_data
+    from askqa_builder.learn.hf import processes
     from askqa_builder.learn.scoring import score_model
     from askqa_builder.learn.train import train
     from askqa_builder.learn.watch import curve
@@ -98,6 +101,7 @@ def ablate(
     strange = set(only) - set(mixtures)
     if strange:
         raise TrainingError(f"variants {sorted(strange)} unknown; expected of {list(mixtures)}")
+    check_data(release, "test")  # before the first training, not after it
     names = [name for name in mixtures if not only or name in only]
     for fraction in fractions:
         for seed in range(seeds):
@@ -117,7 +121,11 @@ def ablate(
                     workers=workers,
                     say=lambda entry, label=label: say(label, entry),  # type: ignore[misc]
                 )
-                score_model(release, folder, limit=limit, resamples=resamples, worst=0)
+                if processes().is_main_process:
+                    score_model(release, folder, limit=limit, resamples=resamples, worst=0)
+                processes().wait_for_everyone()
+    if not processes().is_main_process:
+        return []
     cells = collect(out, names, fractions, seeds, resamples=resamples)
     write_text(out / RESULT, json.dumps([asdict(cell) for cell in cells], indent=1))
     write_text(out / TABLE, table(cells))

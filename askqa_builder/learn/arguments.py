@@ -80,5 +80,5 @@ def arguments_of(
 def in_bf16(settings: TrainSettings) -> bool:
     """Whether to compute in bfloat16."""
     if settings.precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return settings.precision == "bf16"

@@ -24,6 +24,13 @@ from transformers import (  # noqa: E402
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR  # noqa: E402
 
 
+def processes() -> PartialState:
+    """The processes that train together, one a device; on a CPU, those that torchrun started."""
+    import torch
+
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
 def quiet_libraries() -> None:
     """Leave progress and warnings to us: no bars, errors alone."""
     from transformers import utils
@@ -35,13 +42,13 @@ def quiet_libraries() -> None:
 
 __all__ = [
     "PREFIX_CHECKPOINT_DIR",
-    "PartialState",
     "PrinterCallback",
     "Trainer",
     "TrainerCallback",
     "TrainerControl",
     "TrainerState",
     "TrainingArguments",
+    "processes",
     "quiet_libraries",
     "set_seed",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from askqa_builder.errors import StorageError
 from askqa_builder.files import storage_errors, sweep
-from askqa_builder.learn.hf import PartialState
+from askqa_builder.learn.hf import processes
 from askqa_builder.lock import lock
 
 _FULL = ("no space left", "disk quota", "os error 28", "file write failed", "unexpected pos")
@@ -39,7 +39,7 @@ def alone(out: Path, checkpoints: Path) -> Iterator[None]:
     The processes of one command share it. The lock goes with the checkpoints, when the run is
     done. Raises BuildError while another command is at work there.
     """
-    if not PartialState().is_main_process:
+    if not processes().is_main_process:
         yield
         return
     with lock(checkpoints):

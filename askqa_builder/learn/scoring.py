@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
-from askqa_builder.evaluate.evaluation import SCORES, evaluate
+from askqa_builder.evaluate.evaluation import SCORES, data_digest, evaluate
 from askqa_builder.evaluate.report import WORST
 from askqa_builder.evaluate.responders.local import LocalModel
+from askqa_builder.evaluate.run import RUN as RUN_OF_SCORES
 from askqa_builder.learn.card import read_scores, write_card
 from askqa_builder.learn.settings import Trained, TrainRun
 from askqa_builder.learn.tasks import MAIN
@@ -35,8 +37,13 @@ def score_model(
     from askqa_builder.learn.train import DONE, RUN
 
     out = model / FOLDER
+    wanted = data_digest(release, split, limit)
+    asked = read_scores(out / RUN_OF_SCORES)
+    if asked is not None and (asked["split"], asked["digest"]) != (split, wanted):
+        (model / TASK_SCORES).unlink(missing_ok=True)  # scores of other dialogues, or of more
+        shutil.rmtree(out)
     content = read_scores(out / SCORES)
-    if content is None or content["split"] != split:
+    if content is None:
         content = evaluate(
             release,
             LocalModel(str(model), max_new_tokens=max_new_tokens),

@@ -12,7 +12,8 @@ from askqa_builder.schema import Record
 
 
 class TrainSettings(Record):
-    """Everything that shapes the weights; the same settings on the same data give the same run."""
+    """Everything that shapes the weights; the same settings on the same data give the same run, on
+    the same kind and number of devices."""
 
     base: str
     """tiny[:SIZE], a folder, or ID[@REVISION] of the Hub."""
@@ -71,6 +72,9 @@ class TrainRun(Record):
     digest: str
     """Hash of the files of its dialogues."""
     settings: TrainSettings
+    devices: int = 1
+    precision: Literal["bf16", "fp32"] = "fp32"
+    """As computed: what "auto" came to."""
 
 
 class Trained(Record):

@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from askqa_builder.audio_models import context_of
 from askqa_builder.engines.local import default_workers
-from askqa_builder.errors import AskqaError, TrainingError
+from askqa_builder.errors import AskqaError, ModelError, TrainingError
 from askqa_builder.files import digest, write_text
 from askqa_builder.learn.arguments import arguments_of, in_bf16, loaders, threads
 from askqa_builder.learn.base import is_new, open_base, size_of, with_adapter
@@ -35,10 +36,10 @@ from askqa_builder.learn.collate import Collator
 from askqa_builder.learn.dialogues import Dialogues
 from askqa_builder.learn.examples import Examples
 from askqa_builder.learn.hf import (
-    PartialState,
     PrinterCallback,
     Trainer,
     TrainerCallback,
+    processes,
     set_seed,
 )
 from askqa_builder.learn.saving import alone, saving
@@ -72,7 +73,13 @@ def train(
     log. Raises TrainingError where the run cannot start or go on, ModelError for the base, and
     StorageError when the disk is full: the last checkpoint stays.
     """
-    run = TrainRun(data=data_name(release), digest=data_digest(release), settings=settings)
+    run = TrainRun(
+        data=data_name(release),
+        digest=data_digest(release),
+        settings=settings,
+        devices=processes().num_processes,
+        precision="bf16" if in_bf16(settings) else "fp32",
+    )
     if (done := _finished(out, run)) is not None:
         return done
     if is_new(settings.base):
@@ -83,6 +90,7 @@ def train(
         alone(out, out / CHECKPOINTS),
         warnings.catch_warnings(),
         threads(default_workers() - workers),
+        _one_line(lambda: 0, settings),
     ):
         # peft and accelerate call transformers by names that it is about to give up
         warnings.simplefilter("ignore", FutureWarning)
@@ -99,8 +107,10 @@ def _train(
     say: Callable[[Entry], None],
 ) -> Trained:
     settings = run.settings
-    main_process = PartialState().is_main_process
+    main_process = processes().is_main_process
     if main_process:
+        if (out / RUN).is_file() and _begun(out) != run:
+            shutil.rmtree(out / BASE, ignore_errors=True)  # of other settings, that led nowhere
         write_text(out / RUN, run.model_dump_json(indent=1))
     began = time.perf_counter()
     set_seed(settings.seed)
@@ -108,6 +118,11 @@ def _train(
     processor, model = _base(out, settings, examples)
     set_seed(settings.seed)  # building the base has drawn numbers, loading it has not
     if settings.gradient_checkpointing:
+        if not model.supports_gradient_checkpointing:
+            raise ModelError(
+                f"{type(model).__name__} cannot compute its activations again; leave "
+                "--gradient-checkpointing out"
+            )
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if settings.lora:
         model = with_adapter(model, settings.lora)
@@ -186,6 +201,7 @@ def _train(
         write_card(out, run, trained)
         write_text(out / DONE, trained.model_dump_json(indent=1))
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    processes().wait_for_everyone()  # what is written now is there for all
     return trained
 
 
@@ -214,9 +230,13 @@ def _manifest(release: Path) -> Any:
 
 
 def _finished(out: Path, run: TrainRun) -> Trained | None:
-    """How the run ended if it did. Raises TrainingError if the folder is of another run."""
-    if (out / RUN).is_file():
-        before = TrainRun.model_validate_json((out / RUN).read_bytes())
+    """How the run ended if it did.
+
+    Raises TrainingError if the folder is of another run that came as far as a checkpoint.
+    """
+    done = (out / DONE).is_file()
+    before = _begun(out) if (out / RUN).is_file() else None
+    if before is not None and (done or last_checkpoint(out / CHECKPOINTS)):
         if (before.data, before.digest) != (run.data, run.digest):
             raise TrainingError(
                 f"{out}: was begun on {before.data}, which is not this {run.data}; choose another "
@@ -229,11 +249,24 @@ def _finished(out: Path, run: TrainRun) -> Trained | None:
                 f"{out}: was begun with {changed} {old[changed]!r}, not {new[changed]!r}; choose "
                 "another --out, or the same settings to go on"
             )
-    if not (out / DONE).is_file():
+        if not done and (before.devices, before.precision) != (run.devices, run.precision):
+            raise TrainingError(
+                f"{out}: was begun on {before.devices} device(s) in {before.precision}, not on "
+                f"{run.devices} in {run.precision}; go on as it was begun, or choose another --out"
+            )
+    if not done:
         return None
-    if PartialState().is_main_process:  # a kill may have come before they went
+    if processes().is_main_process:  # a kill may have come before they went
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return Trained.model_validate_json((out / DONE).read_bytes())
+
+
+def _begun(out: Path) -> TrainRun:
+    """What a folder was begun for. Raises TrainingError if it is not of a training."""
+    try:
+        return TrainRun.model_validate_json((out / RUN).read_bytes())
+    except ValidationError as error:
+        raise TrainingError(f"{out / RUN}: is not of a training; choose another --out") from error
 
 
 def _data(release: Path, settings: TrainSettings) -> tuple[Examples, dict[str, Any]]:
@@ -244,7 +277,7 @@ def _data(release: Path, settings: TrainSettings) -> tuple[Examples, dict[str, A
     validation: dict[str, Any] = {
         task: Examples(held_out, {task: 1.0}, seed=VALIDATION_SEED) for task in settings.tasks
     }
-    if MAIN in validation:
+    if MAIN in validation and len({dialogue.passage_id for dialogue in held_out}) > 1:
         validation[SWAPPED] = Swapped(validation[MAIN])
     return examples, validation
 
@@ -255,7 +288,7 @@ def _base(out: Path, settings: TrainSettings, examples: Examples) -> tuple[Any, 
     every = dict.fromkeys(TASKS, 4.0)
     texts = Examples(examples.dialogues, every, seed=0).texts() if is_new(settings.base) else ()
     frozen = torch.bfloat16 if settings.lora and in_bf16(settings) else torch.float32
-    with PartialState().main_process_first():
+    with processes().main_process_first():
         return open_base(settings.base, texts, out / BASE, seed=settings.seed, dtype=frozen)
 
 
@@ -269,7 +302,7 @@ def _steps(settings: TrainSettings, examples: int) -> int:
     """Optimiser steps of the run."""
     if settings.steps is not None:
         return settings.steps
-    devices: int = PartialState().num_processes
+    devices: int = processes().num_processes
     batches = math.ceil(examples / (settings.batch_size * devices))
     return max(1, math.ceil(settings.epochs * math.ceil(batches / settings.accumulate)))
 

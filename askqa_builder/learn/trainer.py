@@ -11,6 +11,7 @@ import torch
 
 from askqa_builder.audio_models import is_out_of_memory
 from askqa_builder.errors import StorageError, TrainingError
+from askqa_builder.learn.base import is_new
 from askqa_builder.learn.batching import Grouped
 from askqa_builder.learn.collate import IDS, Collator
 from askqa_builder.learn.hf import PREFIX_CHECKPOINT_DIR, Trainer, TrainerState
@@ -161,6 +162,11 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 def memory_error(error: BaseException, step: int, settings: TrainSettings) -> TrainingError | None:
     """What to do where memory is short; None for another error."""
+    if "DataLoader worker" in str(error):
+        return TrainingError(
+            f"step {step + 1}: a process that makes batches was ended, most often because memory "
+            "is short: lower --workers or --batch-size"
+        )
     if not is_out_of_memory(error):
         return None
     remedies = []
@@ -168,10 +174,11 @@ def memory_error(error: BaseException, step: int, settings: TrainSettings) -> Tr
         half = settings.batch_size // 2
         more = -(-settings.batch_size * settings.accumulate // half)
         remedies.append(f"--batch-size {half} --accumulate {more}")
-    if not settings.gradient_checkpointing:
-        remedies.append("--gradient-checkpointing")
-    if settings.lora is None:
-        remedies.append("--lora 16")
+    if not is_new(settings.base):  # which takes neither
+        if not settings.gradient_checkpointing:
+            remedies.append("--gradient-checkpointing")
+        if settings.lora is None:
+            remedies.append("--lora 16")
     return TrainingError(
         f"out of memory at step {step + 1} with --batch-size {settings.batch_size}: try "
         f"{', '.join(remedies) or 'a smaller base, or more devices'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 from askqa_builder.evaluate.responders.messages import MessageOf
@@ -58,10 +59,16 @@ def _changed(
     dialogue: SpokenDialogue, others: Others, rng: Random, told: list[str]
 ) -> tuple[str, str] | None:
     """A narrated sentence, and the same with another answer in the place of its own."""
-    places = [(s, a) for r in dialogue.readings for a in r.answers for s in told if a in s]
+    places = [
+        (sentence, answer, found)
+        for reading in dialogue.readings
+        for answer in reading.answers
+        for sentence in told
+        if (found := re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", sentence))
+    ]
     if not places:
         return None
-    sentence, answer = rng.choice(places)
+    sentence, answer, found = rng.choice(places)
     rivals = [r.answers[0] for r in dialogue.readings if r.answers[0] not in sentence]
     words = len(answer.split())
     other = (
@@ -69,5 +76,5 @@ def _changed(
         if rivals
         else elsewhere(rng, others.answers, dialogue, lambda text: len(text.split()) == words)
     )
-    false = sentence.replace(answer, other, 1) if other else sentence
+    false = sentence[: found.start()] + (other or answer) + sentence[found.end() :]
     return (sentence, false) if false not in dialogue.passage else None

@@ -125,7 +125,7 @@ def train(
     """Train a model that hears on several tasks from the same conversations.
 
     A run that was killed goes on from its last checkpoint; one that is done is only shown. On
-    several devices: accelerate launch -m askqa_builder train …
+    several devices: torchrun --nproc_per_node N -m askqa_builder train …
     """
     from askqa_builder.audio_models import need_extra
     from askqa_builder.learn.tasks import mixture_of

@@ -13,8 +13,8 @@ import numpy as np
 
 from askqa_builder.asr.words import word_errors
 from askqa_builder.evaluate.bootstrap import Metric, estimate
-from askqa_builder.evaluate.metrics import squad_exact_match
 from askqa_builder.evaluate.scores import mean
+from askqa_builder.learn.task_scores import right
 
 FILE = "listening.json"
 
@@ -119,10 +119,8 @@ def estimate_of(metric: Metric, passages: list[str], resamples: int) -> Any:
 
 
 def exact(rows: list[dict[str, str]], said: str | None = None) -> Metric:
-    """Exact match, after SQuAD's normalisation; `said` instead of what the model said."""
-    return mean(
-        [squad_exact_match(r["said"] if said is None else said, [r["target"]]) for r in rows]
-    )
+    """Right responses, as `train` counts them; `said` instead of what the model said."""
+    return mean([right(r["said"] if said is None else said, r["target"]) for r in rows])
 
 
 def wer(rows: list[dict[str, str]], said: str | None = None) -> Metric:

@@ -36,6 +36,7 @@ MIXTURES: dict[str, dict[str, float]] = {
 }
 """Where there are auxiliary tasks, half of the examples are theirs."""
 FRACTIONS = (0.1, 1.0, 0.01)
+BASELINES = ("always-answer", "always-ask", "most-frequent-answer", "random")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def runs(seeds: int) -> Iterator[Run]:
     for seed in range(seeds):
         for mixture in MIXTURES:
             if mixture not in ("main", "all"):
-                yield from (Run(mixture, fraction, seed) for fraction in (0.1, 1.0))
+                yield Run(mixture, 0.1, seed)
     yield Run("main", 1.0, 0, long=True)
     yield Run("all", 0.1, 0, long=True)
 
@@ -122,6 +123,18 @@ def make(run: Run, release: Path, folder: Path, settings: argparse.Namespace) ->
     (folder / "result.json").write_text(json.dumps(record, indent=1))
 
 
+def baselines(settings: argparse.Namespace) -> None:
+    """Score the responders that hear nothing, where they are not scored yet."""
+    from askqa_builder.evaluate.evaluation import evaluate
+    from askqa_builder.evaluate.responders.opening import open_responder
+
+    for name in BASELINES:
+        folder = settings.out / f"baseline-{name}"
+        if not (folder / "scores.json").is_file():
+            with open_responder(name, settings.data) as responder:
+                evaluate(settings.data, responder, folder, limit=settings.limit)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path, help="the release folder")
@@ -131,7 +144,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="that scores: cpu (fp32), cuda (bf16)")
     parser.add_argument("--workers", type=int, default=0, help="processes that make batches")
     parser.add_argument("--steps", type=int, default=1600, help="optimiser steps of a run")
-    parser.add_argument("--longer", type=int, default=10, help="times as many in the long runs")
+    parser.add_argument("--longer", type=int, default=6, help="times as many in the long runs")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--limit", type=int, default=400, help="test dialogues")
@@ -142,6 +155,8 @@ def main() -> None:
     part, parts = map(int, settings.part.split("/"))
     wanted = [name for name in settings.only.split(",") if name]
     listed = [run for run in runs(settings.seeds) if not wanted or run.name in wanted]
+    if part == 1 and not wanted:
+        baselines(settings)
     for run in listed[part - 1 :: parts]:
         make(run, settings.data, settings.out / run.name, settings)
         result = json.loads((settings.out / run.name / "result.json").read_text())

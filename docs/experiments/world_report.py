@@ -3,9 +3,9 @@
     python docs/experiments/world_report.py build/release runs [--out docs/experiments] \
         [--larger RUNS]
 
-Scores of the seeds of one setting are pooled: the intervals are over passages, each resample
-drawing the same passages for all seeds, and so are the differences between two settings. How far
-the seeds are apart is given beside. Of the runs of `--larger`, validation losses are shown.
+Scores are means over the seeds of a setting, their intervals over seeds and passages: each
+resample draws both, and so do the differences between two settings, seed for seed. Of the runs
+of `--larger`, validation losses are shown.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from listening import FILE as LISTENING
-from listening import exact, score_of, wer
+from listening import exact, score_of, scored, wer
+from world import BASELINES
 
-from askqa_builder.evaluate.bootstrap import Metric, difference, estimate
+from askqa_builder.evaluate.bootstrap import Metric, estimate, estimate_runs
 from askqa_builder.evaluate.items import read_items
 from askqa_builder.evaluate.run import PREDICTIONS, Prediction
 from askqa_builder.evaluate.scoring import Asked, metrics_of
@@ -40,7 +41,6 @@ SHOWN = {
     "which_was_narrated": "which was narrated",
     "question_about_narration": "question about narration, EM",
 }
-BASELINES = ("always-answer", "always-ask", "most-frequent-answer", "random")
 RESAMPLES = 1000
 
 
@@ -49,44 +49,34 @@ class Setting:
 
     def __init__(self, name: str, folders: Sequence[Path], asked: Sequence[Asked]) -> None:
         self.name, self.folders = name, folders
-        self.seeds: list[dict[str, Metric]] = []
-        self.passages: dict[str, list[str]] = defaultdict(list)
-        pooled: list[Prediction] = []
-        heard: list[dict[str, str]] = []
+        self.passages = [a.passage_id for a in asked]
+        self.responses: list[dict[str, Metric]] = []
+        self.heard: dict[str, list[list[dict[str, str]]]] = defaultdict(list)
+        """Score → for each seed, what was said to its examples."""
         for folder in folders:
             predictions = list(read_records(folder / FOLDER / PREDICTIONS, Prediction))
             if [p.id for p in predictions] != [a.id for a in asked]:
                 raise SystemExit(f"{folder}: predictions are not of these test dialogues")
-            pooled += predictions
-            rows = json.loads((folder / LISTENING).read_text()) if self._listens(folder) else []
-            heard += rows
-            self.seeds.append(metrics_of(asked, predictions) | listening_metrics(rows))
-        every = list(asked) * len(folders)
-        self.responses = metrics_of(every, pooled)
-        self.heard = {name: listening_metrics(rows) for name, rows in by_form(heard).items()}
-        self.asked_passages = [a.passage_id for a in every]
-        self.heard_passages = {
-            name: [r["passage"] for r in rows] for name, rows in by_form(heard).items()
-        }
-
-    @staticmethod
-    def _listens(folder: Path) -> bool:
-        return (folder / LISTENING).is_file()
+            self.responses.append(metrics_of(asked, predictions))
+            for score, rows in by_score(json.loads((folder / LISTENING).read_text())).items():
+                self.heard[score].append(rows)
 
     def scores(self) -> dict[str, Any]:
-        """Score → value, interval, and each seed's value."""
-        found = estimate(self.responses, self.asked_passages, resamples=RESAMPLES)
-        for name, metrics in self.heard.items():
-            found |= estimate(metrics, self.heard_passages[name], resamples=RESAMPLES)
+        """Score → mean and interval, and each seed's value."""
+        found = estimate_runs(self.responses, self.passages, resamples=RESAMPLES)
+        each = {name: [number(seed[name]) for seed in self.responses] for name in found}
+        for name, seeds in self.heard.items():
+            metric_of = wer if name.endswith("wer") else exact
+            runs = [{name: metric_of(rows)} for rows in seeds]
+            passages = [row["passage"] for row in seeds[0]]
+            found |= estimate_runs(runs, passages, resamples=RESAMPLES)
+            each[name] = [number(run[name]) for run in runs]
         return {
-            name: asdict(found[name])
-            | {"seeds": [number(seed[name]) for seed in self.seeds if name in seed]}
-            for name in SHOWN
-            if name in found
+            name: asdict(found[name]) | {"seeds": each[name]} for name in SHOWN if name in found
         }
 
 
-def by_form(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+def by_score(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
     """What was said to the listening task, by the score that it goes into."""
     found: dict[str, list[dict[str, str]]] = defaultdict(list)
     for row in rows:
@@ -94,20 +84,13 @@ def by_form(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
     return dict(found)
 
 
-def listening_metrics(rows: Sequence[dict[str, str]]) -> dict[str, Metric]:
-    return {
-        name: wer(some) if name.endswith("wer") else exact(some)
-        for name, some in by_form(rows).items()
-    }
-
-
 def number(metric: Metric) -> float:
     return round(float(metric.formula(*(part.sum(keepdims=True) for part in metric.parts))[0]), 4)
 
 
-def constants(records: dict[str, list[Any]]) -> dict[str, Any]:
+def constants(folder: Path) -> dict[str, Any]:
     """The best that one response to everything scores on listening comprehension."""
-    heard = next(iter(records.values()))[0]["listening"]
+    heard = scored(json.loads((folder / LISTENING).read_text()))
     return {
         name: {"value": score["best_constant"], "low": None, "high": None, "seeds": []}
         for name, score in heard.items()
@@ -115,8 +98,8 @@ def constants(records: dict[str, list[Any]]) -> dict[str, Any]:
 
 
 def compared(b: Setting, a: Setting) -> dict[str, Any]:
-    """B minus A, paired by passage and seed, for the scores of responses."""
-    found = difference(a.responses, b.responses, a.asked_passages, resamples=RESAMPLES)
+    """B minus A, seed for seed, for the scores of responses."""
+    found = estimate_runs(b.responses, b.passages, minus=a.responses, resamples=RESAMPLES)
     return {name: asdict(found[name]) for name in SHOWN if name in found}
 
 
@@ -150,7 +133,7 @@ def differing(differences: dict[str, Any]) -> str:
     ]
     for title, scores in differences.items():
         cells = [
-            f"{s['difference']:+.3f} [{s['low']:+.3f}, {s['high']:+.3f}]"
+            f"{s['value']:+.3f} [{s['low']:+.3f}, {s['high']:+.3f}]"
             if (s := scores[name])["low"] is not None
             else "–"
             for name in names
@@ -211,6 +194,8 @@ def telling(names: Sequence[str]) -> Iterator[tuple[str, str]]:
 def larger_runs(folder: Path) -> list[dict[str, Any]]:
     """What runs of another size came to."""
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
+    for record in records:
+        record["listening"] = {"listener_wer": record["listening"]["listener_wer"]}
     return sorted(records, key=lambda r: (r["run"]["fraction"], r["run"]["mixture"]))
 
 
@@ -287,7 +272,11 @@ def main() -> None:
                 "steps": 0,
                 "scores": {n: asdict(found[n]) | {"seeds": []} for n in SHOWN if n in found},
             }
-    content["best constant response"] = {"runs": 0, "steps": 0, "scores": constants(records)}
+    content["best constant response"] = {
+        "runs": 0,
+        "steps": 0,
+        "scores": constants(next(iter(made.values())).folders[0]),
+    }
     differences = {}
     for b, a in telling(list(made)):
         shared = groups[a].keys() & groups[b].keys()  # paired: the same seeds

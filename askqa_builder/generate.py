@@ -28,6 +28,17 @@ _MAX_REJECTS = 5000  # of a source, in memory at a time
 _VERSION = 1  # of this file's logic: raise it when the same drafts would give other dialogues
 
 
+def keeps_sources(build: Build, before: GenerateSettings, now: GenerateSettings) -> None:
+    """Raise SettingsError if dialogues would go because their source is given no more."""
+    gone = [spec for spec in before.sources if spec not in now.sources]
+    if gone and build.manifest("dialogues") is not None:
+        every = " ".join(f"--source {spec}" for spec in (*before.sources, *now.sources))
+        raise SettingsError(
+            f"{build.location}: its dialogues are from {', '.join(gone)} and would be replaced; to "
+            f"add to them give all sources ({every}), for others choose another --out"
+        )
+
+
 def ingest(build: Build, settings: GenerateSettings, progress: Callable[[int], None]) -> Manifest:
     """Read the sources into passages/: always from the start, writing only shards that changed.
 

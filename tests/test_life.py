@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from hub_server import LocalHub, local_hub
-from pipeline import askqa, one_line, tree
+from pipeline import askqa, here, one_line, tree
 
+from askqa_builder.errors import SettingsError
 from askqa_builder.generate import read_dialogues
 from askqa_builder.release.markdown import line
 
@@ -175,3 +176,16 @@ def test_share_alike_sources_keep_their_licence(tmp_path: Path) -> None:
     assert "a source is under 'cc-by-sa-4.0', which allows only" in line
     make("release", build, "--version", "1.0.0")
     assert json.loads((build / "release/manifest.json").read_text())["license"] == "cc-by-sa-4.0"
+
+
+def test_sources_that_would_drop_a_finished_build_are_refused(tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    first, second = "world:3,seed=1", "world:3,seed=2"
+    here("generate", "--source", first, "--out", build, "--quiet")
+    before = tree(build / "dialogues") | tree(build / "passages")
+    for words in (("generate",), ("estimate", "--model", "none")):
+        with pytest.raises(SettingsError, match="would be replaced; to add to them give all"):
+            here(*words, "--source", second, "--out", build)
+    assert tree(build / "dialogues") | tree(build / "passages") == before
+    here("generate", "--source", first, "--source", second, "--out", build, "--quiet")
+    assert len(list(read_dialogues(build / "dialogues" / "00000.jsonl"))) == 12

@@ -133,6 +133,7 @@ def train(
     need_extra("askqa-build train")
     mixture = mixture_of(tasks)  # before what takes seconds to import
     from askqa_builder.evaluate.items import check_data
+    from askqa_builder.learn.ablate import SHOWN
     from askqa_builder.learn.card import CARD
     from askqa_builder.learn.hf import processes, quiet_libraries
     from askqa_builder.learn.scoring import score_model
@@ -173,13 +174,15 @@ def train(
     )
     if not processes().is_main_process:
         return
-    if score:
-        score_model(release, out, limit=score_limit)
+    scored = score_model(release, out, limit=score_limit)["scores"] if score else {}
     if json:
         typer.echo(trained.model_dump_json(indent=1))
     elif not quiet:
         for task, loss in trained.validation.items():
             typer.echo(f"validation loss, {task:12}{loss:8.4f}")
+        for name in SHOWN:
+            if scored.get(name, {}).get("value") is not None:
+                typer.echo(f"{SHOWN[name]:42}{100 * scored[name]['value']:6.1f} %")
         typer.echo(f"model card: {out / CARD}")
 
 

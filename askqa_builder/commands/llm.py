@@ -214,11 +214,11 @@ def estimate(
     from askqa_builder.remote import open_build
 
     build = open_build(out)
-    settings = load_settings(build)
-    settings = settings.model_copy(
+    before = load_settings(build)
+    settings = before.model_copy(
         update={
             "generate": overlaid(
-                settings.generate,
+                before.generate,
                 sources=source,
                 writer="llm",
                 count=count,
@@ -226,7 +226,7 @@ def estimate(
                 seed=seed,
             ),
             "llm": llm_section(
-                settings.llm,
+                before.llm,
                 param,
                 model=model,
                 base_url=base_url,
@@ -245,6 +245,7 @@ def estimate(
             ),
         }
     )
+    stage.keeps_sources(build, before.generate, settings.generate)
     with build.locked():
         stage.ingest(build, settings.generate, lambda count: None)
         with llm_progress(quiet or json) as progress:

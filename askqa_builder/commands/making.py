@@ -70,7 +70,7 @@ def generate(
 
     runner = open_engine(engine, workers, gpus)
     build = open_build(out)
-    settings = load_settings(build)
+    settings = settings_before = load_settings(build)
     section = overlaid(
         settings.generate,
         sources=source,
@@ -104,6 +104,7 @@ def generate(
             f"--engine {engine}: a language model is asked by one process, --concurrency requests "
             "at a time; leave the option away"
         )
+    stage.keeps_sources(build, settings_before.generate, section)
     with build.locked():
         passages = stage.ingest(build, section, lambda count: None)
         if not quiet and not json:
@@ -113,6 +114,8 @@ def generate(
                 for name, count in passages.counts.items()
                 if name.startswith("rejected:")
             )
+            if count is None and section.count is not None:
+                typer.echo(f"count {section.count:,}, as the last time; --count changes it")
             typer.echo(
                 f"passages: {passages.counts['passages']:,}; records that cannot be used: "
                 f"{unusable:,}" + (f" ({reasons})" if reasons else "")
@@ -225,7 +228,8 @@ def synthesize(
         hours = manifest.counts.get("milliseconds", 0) / 3_600_000
         typer.echo(f"{hours:.2f} hours of speech in {manifest.counts.get('clips', 0):,} clips")
         hearing.print_word_errors(manifest.counts, section.asr)
-        typer.echo(f"next: askqa-build release {build} --version 1.0.0")
+        version = "1.0.0" if folder.manifest("parts") is None else "NEXT"
+        typer.echo(f"next: askqa-build release {build} --version {version}")
 
 
 def release(

@@ -131,6 +131,7 @@ def voices(
 ) -> None:
     """List the speakers of an engine, and let them be heard."""
     from askqa_builder.config import SynthesizeSettings
+    from askqa_builder.files import storage_errors
     from askqa_builder.voices import open_voices, samples
 
     settings = speech_section(
@@ -144,6 +145,9 @@ def voices(
         response_format=response_format,
     )
     cache = sample / "cache" if sample else None
+    if sample is not None:
+        with storage_errors(sample):
+            sample.mkdir(parents=True, exist_ok=True)
     opened = open_voices(engine, settings, cache)
     if sample is not None:
         page = samples.write_samples(opened, sample, text or samples.TEXT)

@@ -49,5 +49,7 @@ def release_folder(spec: str, *, splits: Sequence[str] = (), whole: bool = False
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ReleaseError(f"{spec}: the Hub does not give it: {reason}") from error
+        raise ReleaseError(
+            f"{spec}: no such folder here, and the Hub does not give it: {reason}"
+        ) from error
     return Path(folder)

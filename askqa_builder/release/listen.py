@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from askqa_builder import audio
 from askqa_builder.errors import ReleaseError
-from askqa_builder.files import atomic_file, write_text
+from askqa_builder.files import atomic_file, storage_errors, write_text
 from askqa_builder.release.rows import Row
 from askqa_builder.release.stream import file_name, pick, stream_columns
 from askqa_builder.schema import SpeakerRole, Word
@@ -92,7 +92,8 @@ def listen(release: Path, dialogue_id: str, out: Path, *, form: Form | None = No
     form = form or best_form()
     ((split, row),) = pick(release, [dialogue_id])
     heard = hear(split, row, form)
-    out.mkdir(parents=True, exist_ok=True)
+    with storage_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     name = file_name(dialogue_id)
     sound, page = out / f"{name}.{form}", out / f"{name}.html"
     with atomic_file(sound) as file:

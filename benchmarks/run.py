@@ -115,7 +115,8 @@ def table(results: dict[str, Any]) -> str:
         if name not in results:
             continue
         entry = results[name]
-        made.append(f"- `{name}`: {entry['date']}, {entry['machine']}")
+        note = f"; {entry['note']}" if "note" in entry else ""  # written by hand
+        made.append(f"- `{name}`: {entry['date']}, {entry['machine']}{note}")
         for row in entry["rows"]:
             peer = row.get("peer_value")
             against = f"{row['value'] / peer:.2f} ×" if peer else ""

@@ -124,8 +124,13 @@ def test_commands_fail_in_one_line(tmp_path: Path) -> None:
         (["train", data, "--out", out, "--tasks", "main,hearing"], "task 'hearing' unknown"),
         (["train", data, "--out", out, "--precision", "fp7"], "--precision: "),
         (["train", data, "--out", out, "--fraction", "0"], "--fraction: "),
-        (["train", data, "--out", out, "--base", str(tmp_path)], "cannot be loaded"),
-        (["train", str(tmp_path), "--out", out], "no whole release"),
+        (
+            ["train", data, "--out", out, "--base", str(tmp_path), "--no-score"],
+            "cannot be loaded",
+        ),
+        (["train", data, "--out", out], "no split 'test'"),  # said before the training
+        (["train", str(tmp_path), "--out", out], "is no release folder"),
+        (["train", str(tmp_path), "--out", out, "--no-score"], "no whole release"),
         (["examples", data, "--split", "test"], "no split 'test'"),
         (
             ["ablate", data, "--out", out, "--steps", "1", "--fractions", "0.1,2"],

@@ -29,10 +29,14 @@ _VERSION = 1  # of this file's logic: raise it when the same drafts would give o
 
 
 def keeps_sources(build: Build, before: GenerateSettings, now: GenerateSettings) -> None:
-    """Raise SettingsError if dialogues would go because their source is given no more."""
-    gone = [spec for spec in before.sources if spec not in now.sources]
+    """Raise SettingsError if dialogues would go because their source is given no more.
+
+    A file may have moved to another folder.
+    """
+    given = {without_folder(spec) for spec in now.sources}
+    gone = [spec for spec in before.sources if without_folder(spec) not in given]
     if gone and build.manifest("dialogues") is not None:
-        every = " ".join(f"--source {spec}" for spec in (*before.sources, *now.sources))
+        every = " ".join(f"--source {spec}" for spec in (*gone, *now.sources))
         raise SettingsError(
             f"{build.location}: its dialogues are from {', '.join(gone)} and would be replaced; to "
             f"add to them give all sources ({every}), for others choose another --out"

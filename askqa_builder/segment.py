@@ -17,7 +17,8 @@ _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'“‘])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Mt|Gen|Lt|Col|Capt|Sgt|Rev|Hon|Sen|Rep|Gov|Jr|"
     r"Sr|No|Nos|vs|cf|ca|c|ed|eds|vol|pp|p|Fig|approx|est|e\.g|i\.e|(?:[A-Z]\.)+[A-Z])\.$"
 )
-_CLAUSE = re.compile(r"(?<=[,;:–—])\s+")
+_WORD = re.compile(r"\s+(?!(?<=\d,\s)\d{4}\b|\d\d?,\s\d{4}\b)")  # not within "July 4, 1776"
+_CLAUSE = re.compile(r"(?<=[,;:–—])" + _WORD.pattern)
 
 
 def sentences(text: str) -> list[str]:
@@ -68,7 +69,7 @@ def _cut(sentence: str, max_chars: int) -> list[str]:
     if len(sentence) <= max_chars:
         return [sentence]
     clauses = _CLAUSE.split(sentence)
-    atoms = clauses if len(clauses) > 1 else sentence.split()
+    atoms = clauses if len(clauses) > 1 else _WORD.split(sentence)
     if len(atoms) == 1:  # one endless word: nothing can be cut that a person would read
         return [sentence]
     return _packed([piece for atom in atoms for piece in _cut(atom, max_chars)], max_chars)

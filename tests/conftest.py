@@ -37,7 +37,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == "torture" and not asked else None
 
 
-_LONG = ("test_life", "test_readme", "test_pipeline", "test_llm_generate", "test_train")
+_LONG = (
+    "test_life",
+    "test_readme",
+    "test_pipeline",
+    "test_llm_generate",
+    "test_train",
+    "test_train_again",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,8 +13,10 @@ from tiny_release import PASSAGE, dialogue, write_release
 from askqa_builder.errors import TrainingError
 from askqa_builder.evaluate.bootstrap import Estimate
 from askqa_builder.learn.ablate import Cell, ablate, table, variants
+from askqa_builder.learn.scoring import score_model
 from askqa_builder.learn.settings import TrainSettings
 from askqa_builder.learn.tasks import mixture_of
+from askqa_builder.learn.watch import read_log
 
 ALL = mixture_of("main,listening=2,reasoning,response")
 
@@ -93,6 +95,13 @@ def test_ablation_goes_on_and_tells_means_with_intervals(release: Path, tmp_path
     assert "## Scores on" in card
     assert "goal completion" in card
     assert "| listening/which_was_narrated |" in card
+    model, items = out / "all" / "0.5" / "seed-1", []
+    for limit in (1, 4, 1):  # scores of fewer dialogues are not taken for those of more
+        score_model(release, model, limit=limit, max_new_tokens=4, resamples=20)
+        assert len(read_log(model / "scores" / "predictions.jsonl")) == limit
+        tasks = json.loads((model / "task_scores.json").read_text())
+        items.append(tasks["listening"]["model"]["items"])
+    assert items[0] == items[2] < items[1]
 
 
 def test_clear_differences_are_bold() -> None:

@@ -1,16 +1,19 @@
-"""In which order examples are learnt."""
+"""In which order examples are learnt, and with whose sound."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from short_training import short_release
 
-pytest.importorskip("torch")
-
-from askqa_builder.learn.batching import Grouped
+from askqa_builder.learn.batching import Grouped, Swapped
+from askqa_builder.learn.dialogues import Dialogues
+from askqa_builder.learn.examples import Examples
+from askqa_builder.learn.tasks import mixture_of
 
 PASSAGES, EACH = 60, 6
 
@@ -75,3 +78,23 @@ def test_large_batches_share_passages(examples: Any) -> None:
     Random(0).shuffle(by_chance)
     others = batches(by_chance, 32)
     assert mean < 0.6 * sum(len({examples.passage(i) for i in b}) for b in others) / len(others)
+
+
+def test_swapped_sound_is_of_another_passage(tmp_path: Path) -> None:
+    dialogues = Dialogues(short_release(tmp_path / "tiny"), "train")
+    examples = Examples(dialogues, mixture_of("main,listening,response"))
+    swapped = Swapped(examples)
+    assert len(swapped) == len(examples)
+    for index in range(len(examples)):
+        own, other = examples[index], swapped[index]
+        assert (own.id, own.target) == (other.id, other.target)
+        assert len(own.sounds) == len(other.sounds)
+    sounds = {
+        e.passage_id: {s["audio"].tobytes() for s in e.sounds} for e in examples if e.task == "main"
+    }
+    main = [i for i in range(len(examples)) if examples[i].task == "main"]
+    changed = [
+        any(s["audio"].tobytes() not in sounds[examples[i].passage_id] for s in swapped[i].sounds)
+        for i in main
+    ]
+    assert sum(changed) > len(main) / 2

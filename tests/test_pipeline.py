@@ -198,6 +198,10 @@ def test_check_tells_good_files_from_bad(build: Path, tmp_path: Path) -> None:
     report = json.loads(askqa("check", file, "--json", code=1).stdout)
     assert [r["reason"] for r in report["rejects"]] == ["markup", "invalid"]
     assert f"{file}:3" in report["rejects"][1]["id"]
+    file.write_text("{}\n" * 30)
+    shown = askqa("check", file, code=1).stdout.splitlines()
+    assert sum("invalid" in line and line.startswith(str(file)) for line in shown) == 20
+    assert "… and 10 more; all of them: --json" in shown
 
 
 def test_dialogues_of_ones_own_can_be_spoken(build: Path, tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ def test_a_long_sentence_is_cut_at_clauses_then_at_words() -> None:
     assert all(len(piece) <= 20 for piece in segments("word " * 50, 20))
 
 
+def test_a_date_is_not_cut_at_its_comma() -> None:
+    text = "The charter was signed and sealed by all of them on July 4, 1776, in the old town hall."
+    assert segments(text, 75) == [text[: text.index("in the")].strip(), "in the old town hall."]
+    assert segments(text, 66)[0].endswith("July 4, 1776,")
+    assert segments(text, 64)[1].startswith("July 4, 1776,")
+
+
 @given(st.text(alphabet="ab .,;!?\n\"'DrA1", max_size=400), st.integers(10, 120))
 def test_no_word_is_lost(text: str, limit: int) -> None:
     assert " ".join(segments(text, limit)).split() == text.split()

@@ -61,6 +61,10 @@ GOLDEN = {
     "May 12–13": "May twelfth to thirteenth",
     "Oct. 6, 2008": "October sixth, two thousand eight",
     "22 April.": "the twenty-second of April.",
+    "on 3rd June": "on the third of June",
+    "the 1st and 2nd May": "the first and the second of May",
+    "June 3rd": "June third",
+    "the 2nd May's concert": "the second May's concert",
     "July 17, 1946 – May 20, 1971": (
         "July seventeenth, nineteen forty-six to May twentieth, nineteen seventy-one"
     ),
@@ -116,6 +120,10 @@ GOLDEN = {
     "£1.5bn": "one point five billion pounds",
     "£1.05": "one pound and five pence",
     "€20": "twenty euros",
+    "4.50 euros, not 0.50 euros": "four euros fifty, not fifty cents",
+    "1.05 dollars": "one dollar and five cents",
+    "4.50 euros a day": "four euros fifty a day",
+    "4.505 euros": "four point five zero five euros",
     "US$5 billion": "five billion US dollars",
     "CAD$12.5 billion": "twelve point five billion Canadian dollars",
     "~US$208 million": "about two hundred eight million US dollars",

@@ -20,6 +20,9 @@ from askqa_builder.commands import (
 )
 from askqa_builder.commands import voices as speech
 
+_REJECTS_SHOWN = 20
+"""Lines of `check`: a file of something else has one for each of its lines."""
+
 
 def generate(
     out: llm.OutOption,
@@ -312,8 +315,10 @@ def check(
     if json:
         typer.echo(report.model_dump_json(indent=1))
     else:
-        for reject in report.rejects:
+        for reject in report.rejects[:_REJECTS_SHOWN]:
             typer.echo(printable(f"{reject.id}: {reject.reason}: {reject.detail}"))
+        if (more := len(report.rejects) - _REJECTS_SHOWN) > 0:
+            typer.echo(f"… and {more:,} more; all of them: --json")
         print_counts("dialogues", report.counts)
     if report.rejects:
         raise typer.Exit(1)

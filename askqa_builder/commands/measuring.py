@@ -26,9 +26,9 @@ def evaluate(
     model: Annotated[
         str,
         typer.Option(
-            help="always-answer, always-ask, most-frequent-answer, random, oracle-text, "
-            "hf:PATH_OR_ID, openai:MODEL[@URL], cascade:ASR+MODEL[@URL], predictions:FILE.json, "
-            "or FILE.py:NAME."
+            help="always-answer, always-ask, most-frequent-answer, random, oracle-text[-never or "
+            "-always], hf:PATH_OR_ID, openai:MODEL[@URL], cascade:ASR+MODEL[@URL], "
+            "predictions:FILE.json, or FILE.py:NAME."
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="RESULTS", help="A folder for the results.")],

@@ -23,7 +23,7 @@ class TrainSettings(Record):
     """Share of the training passages."""
     seed: int = 0
     """Of the examples, their order, and new weights."""
-    epochs: float = Field(default=3.0, gt=0)
+    epochs: float = Field(default=3.0, gt=0, allow_inf_nan=False)
     """Passes over the data; `steps` decides where it is given."""
     steps: int | None = Field(default=None, ge=1)
     """Optimiser steps."""
@@ -31,7 +31,7 @@ class TrainSettings(Record):
     """Examples at a time on each device."""
     accumulate: int = Field(default=1, ge=1)
     """Batches that make an optimiser step."""
-    learning_rate: float | None = Field(default=None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """None: 2e-3 for a new model, 1e-4 for an adapter, 1e-5 for all weights of a pretrained one."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps in which the rate rises; then it falls to 0 as a half cosine."""

@@ -24,6 +24,7 @@ MONEY = re.compile(
     r"(?P<scale>[\s-](?:hundred|thousand|million|billion|trillion)\b)?"
 )
 TRAILING_MONEY = re.compile(rf"(?P<low>{NUM})\s?(?P<sign>[€£¢])(?![\d])")
+CASH_IN_WORDS = re.compile(r"(?P<low>\d[\d,]*\.\d\d)\s(?P<name>euros|dollars)\b")
 UNIT_ALONE = re.compile(
     rf"(?P<what>{UNIT})(?:(?P<power>[23²³])?(?P<per>/(?P<by>{UNIT})(?P<root>[23²³])?)"
     r"|(?P<square>[2²3³]))(?!\w)"
@@ -32,6 +33,7 @@ UNIT_PER = re.compile(rf"/(?P<by>{UNIT})(?P<root>[23²³])?(?!\w)")
 FEET_AND_INCHES = re.compile(r"(\d)['′’]\s?(\d{1,2}(?:\.\d+)?)[\"″”](?!\w)")
 
 _NAMED = re.compile(r"\s(?:(?:US|U\.S\.|Canadian|Australian) )?(?:dollars|pounds|euros|yen)\b")
+_BEFORE_COUNTED = re.compile(r"\s(?=(?:euro|dollar|cent)s?\b)")
 _ASIDE = re.compile(r"\s\([^()]{0,80}\)")
 _MEASURE_STOP = frozenset(
     "a an the in of on at by to for from with and or but as is was are were be been has have had "
@@ -83,6 +85,17 @@ def read_trailing_money(found: Match) -> list[Edit] | None:
     return [
         Edit(found.start(), found.end("low"), words.number(found["low"])),
         Edit(found.end("low"), found.end(), f" {name}"),
+    ]
+
+
+def read_cash_in_words(found: Match) -> list[Edit] | None:
+    """4.50 euros: "four | euros fifty"."""
+    name = found["name"]
+    said = _cash(found["low"], name.removesuffix("s"), name, "cent", "cents")
+    amount, counted = _BEFORE_COUNTED.split(said, maxsplit=1)
+    return [
+        Edit(found.start(), found.end("low"), amount),
+        Edit(found.start("name"), found.end(), counted),
     ]
 
 

@@ -182,6 +182,9 @@ def _read_tail(kind: str, tail: Match, text: str, start: int, amount: str) -> li
 
 def _say(kind: str, text: str, start: int, stop: int, low: str, high: str) -> tuple[str, str]:
     """Words for the number, or for both ends of a range."""
+    if kind == "ordinal" and not high and _month_follows(text, stop + len("rd")):
+        article = "" if word_before(text, start) == "the" else "the "
+        return f"{article}{_ordinal(low)} of", ""  # 3rd June
     if kind == "ordinal":
         return (words.number(low) if high else _ordinal(low)), (_ordinal(high) if high else "")
     if kind == "plural":

@@ -68,6 +68,7 @@ _READERS: dict[str, tuple[tuple[re.Pattern[str], Reader], ...]] = {
         (figures.VERSION, figures.read_version),
         (numbers.ELIDED_CENTURY, numbers.read_elided_century),
         (measures.FEET_AND_INCHES, measures.read_feet_and_inches),
+        (measures.CASH_IN_WORDS, measures.read_cash_in_words),
         (measures.TRAILING_MONEY, measures.read_trailing_money),
         (numbers.NUMBER, numbers.read_number),
         (acronyms.CODE, acronyms.read_code),

@@ -3,7 +3,8 @@
     python benchmarks/plan.py [--source squad:FILE] [--dialogues 1000000] [--count 200]
 
 Makes a small build on one core and reads the processor's clock, not the wall's: so it may run
-beside other work. The tables of docs/scale.md are what it prints. For a language model it counts
+beside other work. The tables of docs/scale.md are what it prints. How fast Coqui's VITS is on a
+core it takes from docs/benchmarks.json. For a language model it counts
 the characters of every request that one dialogue takes (four of them to a token), with a model by
 script that never has to be asked twice.
 """
@@ -27,6 +28,7 @@ from scripted_models import good_model, good_reply, write_stories
 
 VITS_ON_A_GPU = 67.12
 """× real time, one sentence at a time on a V100: Kim, Kong, Son (2021), VITS, table 3."""
+BENCHMARKS = Path(__file__).parent.parent / "docs" / "benchmarks.json"
 CORE_HOUR_USD, GPU_HOUR_USD, GB_MONTH_USD = 0.04, 2.5, 0.023
 """List prices of the size that clouds ask in 2026; put in your own."""
 
@@ -42,6 +44,13 @@ def askqa(*arguments: str | Path) -> float:
 
 def size(*folders: Path) -> int:
     return sum(p.stat().st_size for f in folders for p in f.rglob("*") if p.is_file())
+
+
+def vits_on_a_core() -> float:
+    """× real time of Coqui's VITS with one thread, all of the stage's work included: of
+    `benchmarks/run.py coqui`."""
+    rows = json.loads(BENCHMARKS.read_text())["coqui"]["rows"]
+    return next(float(row["value"]) for row in rows if row["what"].endswith("1 thread: clips"))
 
 
 def requests_of_one_dialogue(folder: Path, count: int = 24) -> tuple[float, float, float]:
@@ -98,7 +107,8 @@ def main() -> None:
     total = sum(core_hours.values())
     print(f"\n| for {million:,} dialogues | 2 cores | 64 cores | core hours | dollars |")
     print("|---|---|---|---|---|")
-    for name, hours in [*core_hours.items(), ("all", total)]:
+    vits = ("VITS instead of espeak, on cores", speech_s * million / vits_on_a_core() / 3600)
+    for name, hours in [*core_hours.items(), ("all", total), vits]:
         print(
             f"| {name} | {hours / 2:,.1f} h | {hours / 64:,.2f} h | {hours:,.1f} "
             f"| {hours * CORE_HOUR_USD:,.2f} |"

@@ -35,7 +35,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "llm_generate": ["--dialogues", "4000"],
     "synthesis": [],
     "coqui": [],
-    "scaling": [],
+    "scaling": ["--repeats", "2"],
     "overhead": [],
     "perturbations": [],
     "release": [],

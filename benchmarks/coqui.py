@@ -172,7 +172,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = str(build(Path(folder)))
         for device, threads in devices:
-            name = "GPU" if device != "cpu" else "1 thread" if threads == 1 else f"{threads} threads"
+            name = (
+                "GPU" if device != "cpu" else "1 thread" if threads == 1 else f"{threads} threads"
+            )
             engines = {
                 batch: CoquiVoices(
                     model, CoquiSettings(device=device, threads=threads, batch=batch)

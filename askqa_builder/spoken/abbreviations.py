@@ -51,7 +51,10 @@ def read_abbreviation(found: Match) -> list[Edit] | None:
     before = word_before(text, start)
     next_char = text[stop : stop + 1]
     after = text[stop : stop + 3].lstrip()[:1]
-    numbered = _NUMBER_AHEAD.match(text, stop) or numeral_follows(text, stop)
+    numbered = _NUMBER_AHEAD.match(text, stop) or (
+        numeral_follows(text, stop)
+        and (what not in ("No", "no") or word_after(text, stop) != "I")  # "No. I mean …"
+    )
     if what in BEFORE_NUMBER and numbered and (dot or what in NUMBERED_WITHOUT_DOT):
         gap = "" if next_char.isspace() else " "
         return [Edit(start, stop, BEFORE_NUMBER[what] + gap)]

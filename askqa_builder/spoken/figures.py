@@ -38,6 +38,11 @@ _VULGAR = {
     "⅗": (3, 5), "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8),
     "⅞": (7, 8),
 }  # fmt: skip
+_CALLED = re.compile(
+    r"\b(?:call|dial|phone|telephone|tel|fax|text|ring|reach|contact|hotline|helpline"
+    r"|number(?! of\b))\b[^\d.;!?]{0,16}[.:]?\s?\(?$",
+    re.IGNORECASE,
+)
 _DENOMINATORS = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100})
 
 
@@ -79,8 +84,12 @@ def read_ratio(found: Match) -> list[Edit] | None:
 
 
 def read_telephone(found: Match) -> list[Edit] | None:
-    """555-1234: digit by digit, a breath between the groups."""
+    """555-1234: digit by digit, a breath between the groups; a crowd of 800-1200 is a range."""
     groups = re.findall(r"\d+", found.group())
+    if len(groups) == 2 and groups[0] != "555" and int(groups[0]) < int(groups[1]):
+        before = found.string[max(0, found.start() - 32) : found.start()]
+        if not _CALLED.search(before):
+            return None
     said = ", ".join(words.digits(group) for group in groups)
     plus = "plus " if found.group().startswith("+") else ""
     return [Edit(found.start(), found.end(), plus + said)]
@@ -134,8 +143,7 @@ def read_slashed(found: Match) -> list[Edit] | None:
     if third:
         said = " ".join((words.number(str(int(left))), words.number(str(int(right))), _year(third)))
     elif len(left) == 4 and len(right) in (2, 4) and 1000 <= int(left) < 2100:
-        full = right if len(right) == 4 else left[:2] + right
-        said = f"{words.year(int(left))} to {words.year(int(full))}"
+        said = f"{words.year(int(left))} to {words.year(words.second_year(left, right))}"
     elif (
         _is_fraction(int(left), int(right))
         and not rest.startswith(("-year", " time"))
@@ -185,5 +193,7 @@ def _is_fraction(above: int, below: int) -> bool:
 
 def _with_whole(whole: str, above: int, below: int) -> str:
     part = words.fraction(above, below)
-    part = f"a {part[4:]}" if above == 1 else part
+    if above == 1:
+        part = part.removeprefix("one ")
+        part = f"{'an' if part.startswith('e') else 'a'} {part}"
     return f"{words.number(whole)} and {part}"

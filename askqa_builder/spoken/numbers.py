@@ -201,7 +201,9 @@ def _say(kind: str, text: str, start: int, stop: int, low: str, high: str) -> tu
         first, last = words.ordinal(int(low)), words.ordinal(int(high)) if high else ""
         return article + first + ("" if high else of), last + of if high else ""
     if high:
-        if _looks_like_year(low) and high.isdigit():
+        alone = text[start - 1 : start] == "(" and text[stop : stop + 1] == ")"
+        early = alone and len(low) == 3 and low.isdigit() and _looks_like_year(high)  # (476–1453)
+        if high.isdigit() and (_looks_like_year(low) or early):
             return words.year(int(low)), words.year(_second_year(low, high))
         return words.number(low), words.number(high)
     if _is_year(text, start, stop, low):
@@ -237,11 +239,9 @@ def _looks_like_year(number: str) -> bool:
 
 
 def _second_year(low: str, high: str) -> int:
-    """1939-45 ends in 1945, 2007-08 in 2008, 2013-4 in 2014, 1899-1901 in 1901."""
-    if len(high) >= 4:
-        return int(high)
-    year = int(low[: 4 - len(high)] + high)
-    in_full = low.startswith("20") or year % 100 < 10
+    """As it is said: 1939-45 ends in 45, 2007-08 in 2008, 2013-4 in 2014, 1999-00 in 2000."""
+    year = words.second_year(low, high)
+    in_full = len(high) >= 4 or year % 100 < 10 or year >= 2000
     return year if in_full else year % 100
 
 

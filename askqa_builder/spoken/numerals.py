@@ -78,8 +78,9 @@ def _style(text: str, start: int, stop: int, what: str) -> str | None:
         return "cardinal"
     if what == "I" and is_capitalised(before) and text[stop : stop + 2] == ": ":
         return "cardinal"
-    if what == "I" and _PRONOUN.match(text, stop):
-        return None
+    numbered = is_capitalised(head) and head in NUMERAL_HEADS
+    if what == "I" and not numbered and _PRONOUN.match(text, stop):
+        return None  # "the part I did", but not "World War I did"
     if set(what) - set("IVX") and (what in NO_NUMERAL or len(what) < 2):
         return None
     if head in NUMERAL_HEADS or (head.isupper() and head.capitalize() in NUMERAL_HEADS):

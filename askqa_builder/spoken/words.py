@@ -68,6 +68,14 @@ def year(number: int) -> str:
     return f"{cardinal(century)} oh {DIGITS[rest]}" if rest < 10 else _pair(century, rest)
 
 
+def second_year(low: str, high: str) -> int:
+    """The year that ends a range, of which only the last digits may be written: ("1939", "45") ->
+    1945, ("1999", "00") -> 2000."""
+    year = int(low[: -len(high)] + high)
+    turned = year + 10 ** len(high)
+    return turned if year < int(low) and turned < 2100 else year
+
+
 @lru_cache(_CACHE)
 def code(text: str) -> str:
     """Digits of a name: "16" sixteen, "747" seven forty-seven, "46556" one by one."""

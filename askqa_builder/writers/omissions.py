@@ -222,7 +222,7 @@ def wh_noun(one: Parse, other: Parse, slot: Slot) -> Merge | None:
             return None
     phrases = both(one, other, lambda parse: parse.slice(first, slot.end(parse)))
     asked = f"What {one.slice(slot.end(one), len(one.tokens))}"
-    return Merge(asked, phrases, "attribute", "count" if typed else "which", "wh-noun")
+    return Merge(asked, phrases, "attribute", "which", "wh-noun")
 
 
 def wh_modifier(one: Parse, other: Parse, slot: Slot) -> Merge | None:

@@ -16,7 +16,7 @@ MAX_SLOT = 8
 MAX_PHRASE = 10
 """… in the phrase that names a reading; longer ones are clumsy to say twice."""
 
-Style = Literal["noun", "person", "adjunct", "clause", "which", "count"]
+Style = Literal["noun", "person", "adjunct", "clause", "which"]
 """How the readings' phrases are offered to the user."""
 
 

@@ -32,7 +32,6 @@ _ASKS: dict[Style, tuple[str, ...]] = {
     "adjunct": _ASK,
     "clause": tuple(form for form in _ASK if not form.startswith("Would")),
     "which": _ASK_ABOUT,
-    "count": _ASK_ABOUT,
 }
 
 _ROW = "first second third fourth fifth sixth seventh eighth ninth tenth last final".split()
@@ -56,7 +55,6 @@ _REPLIES: dict[Style, tuple[str, ...]] = {
     "adjunct": _REPLY,
     "clause": _REPLY,
     "which": _REPLY_ABOUT,
-    "count": _REPLY_ABOUT,
 }
 
 

@@ -313,13 +313,25 @@ def generate(
         stage = GenerateStage(
             stage.writer, stage.seed, stage.ambiguous_share, _limits(stage, build, settings.count)
         )
-    manifest = run_stage(stage, build, engine=engine, progress=progress)
-    if not manifest.counts.get("candidates"):
-        raise SourceError(
-            f"{build.location}: no dialogue could be written: the offline writers need passages "
-            "with human questions (for plain text: --writer llm)"
+    # before the stage is opened: a writer that finds nothing leaves finished dialogues as they are
+    if not any(_has_candidate(stage, build, shard) for shard in range(stage.shards(build))):
+        needed = (
+            "that come with human dialogues" if stage.writer == "import" else "with human questions"
         )
-    return manifest
+        raise SourceError(
+            f"{build.location}: no dialogue could be written: --writer "
+            f"{stage.writer or 'contrast'} needs passages {needed} (for plain text: --writer llm)"
+        )
+    return run_stage(stage, build, engine=engine, progress=progress)
+
+
+def _has_candidate(stage: GenerateStage, build: Build, shard: int) -> bool:
+    """Whether the writer proposes anything; looks no further than the first that it does."""
+    stage.inputs(build, shard)  # which must be whole, and here
+    try:
+        return any(True for _ in stage.dialogues(build, shard))
+    finally:
+        build.drop_copies()
 
 
 def _limits(stage: GenerateStage, build: Build, count: int) -> dict[int, int]:

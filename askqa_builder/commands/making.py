@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -329,8 +328,11 @@ def demo(
     workers: WorkersOption = None,
 ) -> None:
     """Run the whole pipeline on the bundled passages, offline, in about a minute."""
+    from askqa_builder.release.folder import check_place
+    from askqa_builder.remote import open_build
+
+    check_place(open_build(out))  # now, not after a minute
     generate(out=str(out), source=["sample"], shard_size=10, workers=workers)
     synthesize(str(out), workers=workers)
-    shutil.rmtree(out / "release", ignore_errors=True)  # of an earlier demo: it has no history
     release(str(out), version="1.0.0", title="ASK-QA demo", workers=workers)
     typer.echo(f"listen to it: {(out / 'release' / 'listen.html').resolve()}")

@@ -24,6 +24,7 @@ from askqa_builder.config import ReleaseSettings
 from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import ReleaseError
 from askqa_builder.files import FileDigest, first_problem, sha256_of, storage_errors, write_text
+from askqa_builder.objects import is_url
 from askqa_builder.release.card import write_card
 from askqa_builder.release.diff import (
     Diff,
@@ -93,6 +94,7 @@ def release(
     is made from is missing, stale or damaged.
     """
     parse_version(version)
+    check_place(build)
     for stage in ("dialogues", "speech"):
         build.check_fresh(stage)
     parts = run_stage(ReleaseStage.of(build), build, engine=engine, progress=progress)
@@ -124,6 +126,22 @@ def release(
         _swap(fresh, folder)
     build.store_release()
     return manifest
+
+
+def check_place(build: Build) -> None:
+    """Raise ReleaseError if the release would take the place of a folder that is not ours."""
+    folder = build.root / "release"
+    if is_url(build.location):
+        return  # what is here of it is a copy, ours to replace
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        read_manifest(folder)
+    except ReleaseError:
+        raise ReleaseError(
+            f"{folder}: holds something that is no release (no good {MANIFEST}) and would be "
+            "replaced; move it away, or make the build in another folder"
+        ) from None
 
 
 def _manifest(

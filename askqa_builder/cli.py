@@ -5,7 +5,6 @@ A command is a function in `commands/`; its imports happen inside it, so that `-
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 
@@ -81,6 +80,3 @@ def main() -> None:
     except AskqaError as error:
         print(f"askqa-build: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
-    except BrokenPipeError:  # `askqa-build … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None

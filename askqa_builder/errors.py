@@ -8,6 +8,8 @@
     ├── MissingExtraError      an optional package that is not installed
     ├── VoiceError             a speech engine or a speaker
     │   └── RefusedTextError   one text that an engine cannot say: its record becomes a reject
+    ├── RecogniserError        a speech recogniser
+    │   └── RefusedClipError   one clip that it will not take: its record becomes a reject
     ├── EndpointError          an HTTP endpoint (language model, speech, Hub)
     │   ├── RequestError       one request of many: the run goes on without it
     │   └── BudgetError        the money or the attempts that were allowed are spent

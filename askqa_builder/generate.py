@@ -33,14 +33,25 @@ def keeps_sources(build: Build, before: GenerateSettings, now: GenerateSettings)
 
     A file may have moved to another folder.
     """
-    given = {without_folder(spec) for spec in now.sources}
-    gone = [spec for spec in before.sources if without_folder(spec) not in given]
+    given = [_file_name(spec) for spec in now.sources]
+    gone = []
+    for spec in before.sources:
+        if _file_name(spec) in given:
+            given.remove(_file_name(spec))  # two folders may each have a file of this name
+        else:
+            gone.append(spec)
     if gone and build.manifest("dialogues") is not None:
         every = " ".join(f"--source {spec}" for spec in (*gone, *now.sources))
         raise SettingsError(
             f"{build.location}: its dialogues are from {', '.join(gone)} and would be replaced; to "
             f"add to them give all sources ({every}), for others choose another --out"
         )
+
+
+def _file_name(spec: str) -> tuple[str, str]:
+    """Scheme and name of a source, wherever its file is or was; options have no folders."""
+    scheme, _, rest = spec.partition(":")
+    return scheme, Path(rest).name
 
 
 def ingest(build: Build, settings: GenerateSettings, progress: Callable[[int], None]) -> Manifest:
@@ -349,8 +360,3 @@ def _limits(stage: GenerateStage, build: Build, count: int) -> dict[int, int]:
         else:
             limits[shard] = 0
     return limits
-
-
-def read_dialogues(path: Path) -> Iterator[Dialogue]:
-    """The dialogues of a JSON lines file."""
-    return read_records(path, Dialogue)

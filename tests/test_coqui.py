@@ -199,13 +199,16 @@ def test_vctks_own_table_is_read(copy: Path) -> None:
     [
         ("speakers.csv", "name,sex\nben,M\n", "speakers.csv:1: no column 'speaker'"),
         ("speakers.csv", "speaker,sex\nben,boy\n", "speakers.csv:2: sex 'boy' is none of F, M"),
+        ("speakers.csv", "sex,speaker\nM,ben\nF\n", "speakers.csv:3: no speaker in this line"),
+        ("speakers.csv", "speaker,accent\nben,\nana,galés\n", "speakers.csv:3: not UTF-8; save"),
         ("speaker-info.txt", "ID AGE\nnonsense\n", "speaker-info.txt:2: not a line"),
+        ("speaker-info.txt", "ID AGE\np225 23 F é\n", "speaker-info.txt:2: not UTF-8; save"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_one_line(
     copy: Path, name: str, text: str, words: str
 ) -> None:
-    (copy / name).write_text(text)
+    (copy / name).write_text(text, encoding="latin-1")  # as some spreadsheets do
     with pytest.raises(VoiceError) as error:
         CoquiVoices(str(copy))
     assert words in str(error.value)

@@ -21,7 +21,7 @@ from askqa_builder import audio, measures
 from askqa_builder.clips import ClipFault, make_clip
 from askqa_builder.errors import RefusedTextError, VoiceError
 from askqa_builder.schema import Speaker, Voice
-from askqa_builder.voices import Speech
+from askqa_builder.voices import Speech, open_voices
 from askqa_builder.voices.bank import load_bank
 from askqa_builder.voices.espeak import EspeakVoices
 from askqa_builder.voices.espeak_files import private_copy
@@ -50,6 +50,11 @@ def jobs() -> list[tuple[str, Speaker]]:
 def digests_of_a_new_process() -> list[str]:
     engine = EspeakVoices()
     return [digest(engine.speak(text, who)) for text, who in jobs()]
+
+
+def test_a_model_of_the_engine_that_has_none_is_refused() -> None:
+    with pytest.raises(VoiceError, match="'espeak:en-gb': espeak has no models; write 'espeak'"):
+        open_voices("espeak:en-gb")
 
 
 # -- the same samples -----------------------------------------------------------------------------

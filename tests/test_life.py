@@ -16,8 +16,9 @@ from hub_server import LocalHub, local_hub
 from pipeline import askqa, here, one_line, tree
 
 from askqa_builder.errors import SettingsError
-from askqa_builder.generate import read_dialogues
+from askqa_builder.files import read_records
 from askqa_builder.release.markdown import line
+from askqa_builder.schema import Dialogue
 
 SAMPLE = ROOT / "askqa_builder/data/sample.json"
 REPO = "tester/askqa-life"
@@ -112,7 +113,7 @@ def test_every_version_follows_from_its_changes_and_stays(hub: LocalHub, tmp_pat
     released["v1.1.0"] = tree(build / "release")
 
     # one corrected turn
-    dialogue = next(read_dialogues(build / "dialogues/00000.jsonl"))
+    dialogue = next(read_records(build / "dialogues/00000.jsonl", Dialogue))
     turns = [turn.model_dump() for turn in dialogue.turns]
     turns[-1]["text"] = f"It is {dialogue.readings[dialogue.intended].answers[0]}, I believe."
     (build / "corrections.jsonl").write_text(json.dumps({"id": dialogue.id, "turns": turns}))
@@ -188,4 +189,25 @@ def test_sources_that_would_drop_a_finished_build_are_refused(tmp_path: Path) ->
             here(*words, "--source", second, "--out", build)
     assert tree(build / "dialogues") | tree(build / "passages") == before
     here("generate", "--source", first, "--source", second, "--out", build, "--quiet")
-    assert len(list(read_dialogues(build / "dialogues" / "00000.jsonl"))) == 12
+    assert len(list(read_records(build / "dialogues" / "00000.jsonl", Dialogue))) == 12
+
+
+def test_a_source_whose_file_has_moved_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("old", "new", "more"):
+        (tmp_path / folder).mkdir()
+    articles = json.loads(SAMPLE.read_text())["data"]
+    for folder, few in (("old", articles[:1]), ("more", articles[1:2])):
+        text = json.dumps({"version": "1.1", "data": few})
+        (tmp_path / folder / "squad.json").write_text(text)
+    here("generate", "--source", "squad:old/squad.json", "--out", "build", "--quiet")
+    before = tree(tmp_path / "build/dialogues")
+    (tmp_path / "old/squad.json").rename("new/squad.json")
+    here("generate", "--source", "squad:new/squad.json", "--out", "build", "--quiet")
+    assert tree(tmp_path / "build/dialogues") == before
+    both = ("--source", "squad:new/squad.json", "--source", "squad:more/squad.json")
+    here("generate", *both, "--out", "build", "--quiet")
+    with pytest.raises(SettingsError, match=r"are from squad:more/squad\.json and would"):
+        here("generate", *both[:2], "--out", "build", "--quiet")

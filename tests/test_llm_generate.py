@@ -35,7 +35,7 @@ from askqa_builder.config import GenerateSettings, LlmSettings
 from askqa_builder.errors import BudgetError, EndpointError
 from askqa_builder.estimate import estimate
 from askqa_builder.files import read_records
-from askqa_builder.generate import ingest, read_dialogues
+from askqa_builder.generate import ingest
 from askqa_builder.generate_llm import Result, generate
 from askqa_builder.llm.batch import BatchEndpoint
 from askqa_builder.llm.cache import ReplyCache
@@ -60,7 +60,9 @@ def make(
 
 
 def dialogues(folder: Path) -> list[Dialogue]:
-    return [d for p in sorted((folder / "dialogues").glob("*.jsonl")) for d in read_dialogues(p)]
+    return [
+        d for p in sorted((folder / "dialogues").glob("*.jsonl")) for d in read_records(p, Dialogue)
+    ]
 
 
 def rejects(folder: Path) -> list[Reject]:

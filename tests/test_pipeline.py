@@ -18,7 +18,6 @@ from askqa_builder import load_release
 from askqa_builder.config import SynthesizeSettings
 from askqa_builder.engine import ShardReport
 from askqa_builder.files import read_records
-from askqa_builder.generate import read_dialogues
 from askqa_builder.release.rows import CONFIGS, FEATURES
 from askqa_builder.schema import Dialogue, Reject, SpokenDialogue
 from askqa_builder.store import Build
@@ -44,7 +43,9 @@ def spoken_dialogues(build: Path) -> Iterator[SpokenDialogue]:
 
 def test_every_candidate_is_accepted_or_rejected_with_a_reason(build: Path) -> None:
     counts = json.loads((build / "dialogues/manifest.json").read_text())["counts"]
-    accepted = [d for p in sorted((build / "dialogues").glob("*.jsonl")) for d in read_dialogues(p)]
+    accepted = [
+        d for p in sorted((build / "dialogues").glob("*.jsonl")) for d in read_records(p, Dialogue)
+    ]
     rejects = [
         r for p in (build / "rejects").glob("dialogues-*.jsonl") for r in read_records(p, Reject)
     ]
@@ -170,7 +171,7 @@ def test_one_corrected_turn_speaks_one_clip(build: Path, tmp_path: Path) -> None
     copy = tmp_path / "copy"
     shutil.copytree(build, copy)
     dialogue = next(
-        d for p in sorted((copy / "dialogues").glob("*.jsonl")) for d in read_dialogues(p)
+        d for p in sorted((copy / "dialogues").glob("*.jsonl")) for d in read_records(p, Dialogue)
     )
     turns = [turn.model_dump() for turn in dialogue.turns]
     turns[-1]["text"] = f"I think it is {turns[-1]['text']}"
@@ -191,7 +192,7 @@ def test_one_corrected_turn_speaks_one_clip(build: Path, tmp_path: Path) -> None
 def test_check_tells_good_files_from_bad(build: Path, tmp_path: Path) -> None:
     assert "24" in askqa("check", build).stdout
     file = tmp_path / "mine.jsonl"
-    dialogue = next(read_dialogues(build / "dialogues/00000.jsonl"))
+    dialogue = next(read_records(build / "dialogues/00000.jsonl", Dialogue))
     bad = dialogue.model_dump(mode="json")
     bad["turns"][0]["text"] = "<b>When</b> was it?"
     file.write_text(dialogue.model_dump_json() + "\n" + json.dumps(bad) + "\n{}\n")
@@ -206,10 +207,12 @@ def test_check_tells_good_files_from_bad(build: Path, tmp_path: Path) -> None:
 
 def test_dialogues_of_ones_own_can_be_spoken(build: Path, tmp_path: Path) -> None:
     file, folder = tmp_path / "mine.jsonl", tmp_path / "build"
-    dialogues = list(read_dialogues(build / "dialogues/00000.jsonl"))
+    dialogues = list(read_records(build / "dialogues/00000.jsonl", Dialogue))
     file.write_text("".join(d.model_dump_json() + "\n" for d in dialogues))
     askqa("generate", "--source", f"dialogues:{file}", "--out", folder)
-    back = {d.id: d for p in (folder / "dialogues").glob("*.jsonl") for d in read_dialogues(p)}
+    back = {
+        d.id: d for p in (folder / "dialogues").glob("*.jsonl") for d in read_records(p, Dialogue)
+    }
     assert {i: _spoken_part(d) for i, d in back.items()} == {
         d.id: _spoken_part(d) for d in dialogues
     }

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
 from pathlib import Path
 
+import pytest
 import soundfile
 from openai_server import OpenAIServer
-from pipeline import askqa, one_line
+from pipeline import askqa, command, one_line
 from speech_server import speak
 
 from askqa_builder.schema import Speaker, Voice
@@ -39,6 +42,20 @@ def test_the_embedded_voices_are_listed() -> None:
     assert "46 voices of espeak" in table
     listed = json.loads(askqa("voices", "espeak", "--json").stdout)
     assert [Voice.model_validate(one) for one in listed] == list(load_bank())
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_reader_that_stops_listening_ends_it_quietly(form: tuple[str, ...]) -> None:
+    """As `askqa-build voices | head -1` does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            command("voices", *form), stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_page_lets_them_be_heard(tmp_path: Path) -> None:

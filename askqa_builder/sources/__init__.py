@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from askqa_builder.errors import SettingsError
-from askqa_builder.schema import Passage
 from askqa_builder.sources.abg_coqa import read_abg_coqa
 from askqa_builder.sources.common import SourceItem
 from askqa_builder.sources.dialogues import read_dialogues
@@ -49,11 +48,10 @@ FORMS = (
 """Every spec that `open_source` understands, as it is written in messages and help."""
 
 
-def open_source(spec: str, *, license: str | None = None) -> Iterator[SourceItem]:
+def open_source(spec: str) -> Iterator[SourceItem]:
     """Open a source by its spec, such as `squad:train-v1.1.json`.
 
     The input is opened and checked at once, its records are read as they are asked for.
-    `license` replaces the licence that the source gives to its passages.
 
     Raises:
         SettingsError: the spec is not one of `FORMS`.
@@ -61,17 +59,7 @@ def open_source(spec: str, *, license: str | None = None) -> Iterator[SourceItem
     """
     scheme, colon, argument = spec.partition(":")
     if scheme == "sample" and not colon:
-        items = read_sample()
-    elif scheme in SOURCES and argument.strip():
-        items = SOURCES[scheme](argument)
-    else:
-        raise SettingsError(f"unknown source {spec!r}; expected one of {', '.join(FORMS)}")
-    return items if license is None else _relicensed(items, license)
-
-
-def _relicensed(items: Iterator[SourceItem], license: str) -> Iterator[SourceItem]:
-    for item in items:
-        if isinstance(item, Passage):
-            yield item.model_copy(update={"license": license})
-        else:
-            yield item
+        return read_sample()
+    if scheme in SOURCES and argument.strip():
+        return SOURCES[scheme](argument)
+    raise SettingsError(f"unknown source {spec!r}; expected one of {', '.join(FORMS)}")

@@ -105,14 +105,19 @@ def open_voices(
 ) -> Voices:
     """Start the engine that `--voices NAME[:MODEL]` names.
 
-    `cache`: folder for what an endpoint is paid for. Raises VoiceError if the engine is unknown
-    or cannot start.
+    `cache`: folder for what an endpoint is paid for. Raises VoiceError if the engine is unknown,
+    has no such model, or cannot start.
     """
     name, _, model = spec.partition(":")
     settings = settings or SynthesizeSettings()
     if name == "espeak":
         from askqa_builder.voices.espeak import EspeakVoices
 
+        if model:
+            raise VoiceError(
+                f"--voices {spec!r}: espeak has no models; write 'espeak', whose voices "
+                "(askqa-build voices espeak) are cast by --seed"
+            )
         return EspeakVoices()
     if name == "coqui":
         from askqa_builder.voices.coqui import CoquiVoices

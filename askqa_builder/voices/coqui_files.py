@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import re
 import sys
@@ -138,30 +139,36 @@ def read_facts(folder: Path) -> dict[str, Facts]:
     """
     path = folder / "speakers.csv"
     if path.is_file():
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if "speaker" not in (rows.fieldnames or ()):
-                raise VoiceError(
-                    f"{path}:1: no column 'speaker'; the columns are speaker, sex, accent, "
-                    "description"
-                )
-            return {
-                row["speaker"].strip(): Facts(
-                    _sex(row.get("sex"), f"{path}:{rows.line_num}"),
-                    (row.get("accent") or "").strip() or "unknown",
-                    (row.get("description") or "").strip(),
-                )
-                for row in rows
-            }
+        return dict(_facts(path))
     path = folder / "speaker-info.txt"
     if path.is_file():
         return dict(_vctk_facts(path))
     return {}
 
 
+def _facts(path: Path) -> Iterator[tuple[str, Facts]]:
+    rows = csv.DictReader(io.StringIO(_table(path), newline=""))
+    if "speaker" not in (rows.fieldnames or ()):
+        raise VoiceError(
+            f"{path}:1: no column 'speaker'; the columns are speaker, sex, accent, description"
+        )
+    for row in rows:
+        where = f"{path}:{rows.line_num}"
+        if row["speaker"] is None:
+            raise VoiceError(f"{where}: no speaker in this line; complete it, or delete it")
+        yield (
+            row["speaker"].strip(),
+            Facts(
+                _sex(row.get("sex"), where),
+                (row.get("accent") or "").strip() or "unknown",
+                (row.get("description") or "").strip(),
+            ),
+        )
+
+
 def _vctk_facts(path: Path) -> Iterator[tuple[str, Facts]]:
     """Yield the lines `p225  23  F    English    Southern  England` (some lack the p)."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_table(path).splitlines(), start=1):
         cells = line.split()
         if not cells or cells[0] == "ID":
             continue
@@ -177,6 +184,16 @@ def _vctk_facts(path: Path) -> Iterator[tuple[str, Facts]]:
                 f"aged {cells[1]}" + (f", {region}" if region else ""),
             ),
         )
+
+
+def _table(path: Path) -> str:
+    """The text of a table, which a spreadsheet may have saved in an encoding of its own."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise VoiceError(f"{path}:{number}: not UTF-8; save the table as UTF-8") from error
 
 
 def _sex(text: str | None, where: str) -> Sex:

@@ -33,8 +33,16 @@ from askqa_builder.evaluate.responders.baselines import (
     OracleText,
     most_frequent_answer,
 )
-from askqa_builder.evaluate.run import PARTIAL, PREDICTIONS, Manners, RunSettings, predict
+from askqa_builder.evaluate.run import (
+    PARTIAL,
+    PREDICTIONS,
+    Manners,
+    Prediction,
+    RunSettings,
+    predict,
+)
 from askqa_builder.evaluate.variants import ALL, PROBES, SILENCED, SWAPPED, perturbations
+from askqa_builder.files import read_records
 from askqa_builder.lock import lock
 
 ASK = "Which one do you mean?"
@@ -251,6 +259,44 @@ def test_response_that_is_none_is_a_recorded_failure(
     kept = first.get("final", "")
     assert len(kept) <= 20_000
     assert kept[:20] == (response or "")[:20].replace("\ud800", "?")
+
+
+@pytest.mark.parametrize("second", ["no no " * 5000, None])
+def test_failure_after_a_clarification_stays_in_every_denominator(
+    release: Path, tmp_path: Path, second: str | None
+) -> None:
+    every = items_of(release, "train")
+    items = [item for item in every if item.ambiguous]
+    failing = {item.id: len(item.conversation.turns) for item in items[: len(items) // 2]}
+
+    class Tires(OracleText):
+        """Asks as the oracle does, and then cannot go on."""
+
+        name = "tires"
+
+        def respond(self, conversation: Conversation) -> str:
+            if len(conversation.turns) > failing.get(conversation.id, 99):
+                if second is None:
+                    raise RuntimeError("out of memory")
+                return second
+            return super().respond(conversation)
+
+    model = Tires({item.id: item.readings for item in every})
+    content = evaluate(release, model, tmp_path, split="train", resamples=10)
+    share = 1 - len(failing) / len(items)
+    for name in ("post_clarification_em", "question_names_all", "question_separates"):
+        assert value(content, name) == pytest.approx(share), name
+        assert content["scores"][name]["items"] == len(items), name
+    assert content["scores"]["question_rouge2"]["items"] == len(items)
+    assert value(content, "question_rouge2") < share + 1e-9
+    for prediction in read_records(tmp_path / PREDICTIONS, Prediction):
+        if prediction.id in failing:
+            assert prediction.failure
+            assert prediction.crashed == (second is None)
+            ((question, reply, _),) = prediction.exchanges
+            assert question
+            assert reply
+            assert prediction.decision == "ask"
 
 
 def test_batch_of_the_wrong_length_is_an_error_in_one_line(release: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Trajectory:
     """A conversation from the ambiguous question to the model's last word."""
 
     decision: Decision
-    """What the model did first."""
+    """What the model did first; none, if that was to raise."""
     exchanges: tuple[Exchange, ...]
     final: str
     """The last response."""
@@ -45,6 +45,8 @@ class Trajectory:
     whatever words its question shares with the reference."""
     fault: str | None = None
     """Why the last response is none."""
+    error: Exception | None = None
+    """What the model, or the user, raised instead of going on; the last response is then ""."""
 
     @property
     def rounds(self) -> int:
@@ -57,8 +59,8 @@ def converse(
 ) -> Trajectory:
     """Let the model respond and ask, at most `rounds` times. Passes on what the model raises."""
     (trajectory,) = converse_many(responder, [conversation], [user], rounds=rounds)
-    if isinstance(trajectory, Exception):
-        raise trajectory
+    if trajectory.error is not None:
+        raise trajectory.error
     return trajectory
 
 
@@ -70,10 +72,10 @@ def converse_many(
     rounds: int = 1,
     answer: Answer = by_rules,
     fault: Fault = fault,
-) -> list[Trajectory | Exception]:
+) -> list[Trajectory]:
     """Several conversations side by side, so that a model can respond to them in a batch.
 
-    What a model, or a user, raises on one of them is returned in its place.
+    What a model, or a user, raises on one of them is in its trajectory.
     """
     talks = Talks(
         responder, conversations, users, rounds=rounds, answer=answer, fault=fault, voice=None
@@ -130,8 +132,8 @@ class Talks:
                 state.reply(reply, self._voice)
         return bool(self._open)
 
-    def outcomes(self) -> list[Trajectory | Exception]:
-        """How each conversation went, or what was raised in it."""
+    def outcomes(self) -> list[Trajectory]:
+        """How each conversation went, up to what was raised in it."""
         return [state.outcome() for state in self._states]
 
 
@@ -231,13 +233,15 @@ class _State:
         self._exchanges.append(Exchange(question, reply))
         self.conversation = self.conversation.then(Utterance("assistant", question), spoken)
 
-    def outcome(self) -> Trajectory | Exception:
+    def outcome(self) -> Trajectory:
+        decision: Decision = self._decisions[0] if self._decisions else "none"
+        exchanges = tuple(self._exchanges)
         if isinstance(self._last, Exception):
-            return self._last
+            return Trajectory(decision, exchanges, "", answered=False, error=self._last)
         return Trajectory(
-            decision=self._decisions[0],
-            exchanges=tuple(self._exchanges),
-            final=self._last,
+            decision,
+            exchanges,
+            self._last,
             answered=self._decisions[-1] == "answer",
             fault=self._fault,
         )

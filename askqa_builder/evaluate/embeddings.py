@@ -62,18 +62,21 @@ def question_similarity(
 ) -> dict[str, Any]:
     """What scores.json holds under "embeddings": the mean cosine, where the model asked and should.
 
-    A pair whose embedding could not be had is counted, and in no mean.
+    The question of an item that failed counts as 0. A pair whose embedding could not be had is
+    counted, and in no mean.
     """
-    pairs = {
-        a.id: (p.first, a.reference_question)
+    questions = {
+        a.id: (p.asked, a.reference_question)
         for a, p in zip(asked, predictions, strict=True)
-        if a.reference_question and p.decision == "ask" and p.failure is None
+        if a.reference_question and p.decision == "ask"
     }
+    pairs = {name: pair for name, pair in questions.items() if pair[0]}
     texts = list(dict.fromkeys(text for pair in pairs.values() for text in pair))
     vectors = dict(zip(texts, embedder.embed(texts), strict=True))
     cosines = {name: _cosine(vectors[one], vectors[two]) for name, (one, two) in pairs.items()}
+    failures = dict.fromkeys(questions.keys() - pairs.keys(), 0.0)
     scores = estimate(
-        {"question_similarity": mean([cosines.get(a.id) for a in asked])},
+        {"question_similarity": mean([(cosines | failures).get(a.id) for a in asked])},
         [a.passage_id for a in asked],
         resamples=resamples,
     )

@@ -208,7 +208,13 @@ def _turns(
     said: Mapping[str, Mapping[str, str | None]],
 ) -> dict[str, Metric]:
     """Scores of clarifying questions, and of asking or answering."""
-    settles = [_is(said["question"].get(a.id), "settles") for a in asked]
+    settles = [
+        # a failed item's question counts as 0, whoever judges
+        0.0
+        if a.ambiguous and p.decision == "ask" and p.failure is not None
+        else _is(said["question"].get(a.id), "settles")
+        for a, p in zip(asked, predictions, strict=True)
+    ]
     agrees = [
         _is(said["decision"].get(p.id), "neither" if p.decision == "none" else p.decision)
         for p in predictions

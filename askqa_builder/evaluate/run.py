@@ -65,6 +65,11 @@ class Prediction(Record):
         """The first response."""
         return self.exchanges[0][0] if self.exchanges else self.final
 
+    @property
+    def asked(self) -> str:
+        """The clarifying question that counts; "" if the item is a failure."""
+        return self.first if self.decision == "ask" and self.failure is None else ""
+
 
 class RunSettings(Record):
     """What results are results of."""
@@ -242,19 +247,18 @@ def _user(item: Item, speak: UserSpeak | None) -> SimulatedUser:
     return SimulatedUser(questions, item.intended, partial(speak, item) if speak else None)
 
 
-def _prediction(item: Item, outcome: Trajectory | Exception, seconds: float) -> Prediction:
-    if isinstance(outcome, Exception):
-        failure = _kept(f"{type(outcome).__name__}: {outcome}"[:500])
-        return Prediction(
-            id=item.id, decision="none", failure=failure, crashed=True, seconds=seconds
-        )
+def _prediction(item: Item, outcome: Trajectory, seconds: float) -> Prediction:
+    failure = outcome.fault
+    if outcome.error is not None:
+        failure = _kept(f"{type(outcome.error).__name__}: {outcome.error}"[:500])
     return Prediction(
         id=item.id,
         decision=outcome.decision,
         exchanges=tuple((_kept(e.question), e.reply.text, e.reply.kind) for e in outcome.exchanges),
         final=_kept(outcome.final),
         answered=outcome.answered,
-        failure=outcome.fault,
+        failure=failure,
+        crashed=outcome.error is not None,
         seconds=seconds,
     )
 

@@ -79,7 +79,7 @@ def score_item(asked: Asked, prediction: Prediction) -> ItemScores:
     scores = score_answer(answer, asked.answers)
     coverage = None
     if asked.ambiguous and prediction.decision == "ask":
-        coverage = clarifying_coverage(prediction.first, asked.questions, asked.intended)
+        coverage = clarifying_coverage(prediction.asked, asked.questions, asked.intended)
     return ItemScores(
         exact_match=scores.exact_match,
         f1=scores.f1,
@@ -150,7 +150,7 @@ def _wording(asked: Sequence[Asked], predictions: Sequence[Prediction]) -> dict[
     from askqa_builder.evaluate.scores import corpus_bleu1
 
     pairs = [
-        (p.first, a.reference_question)
+        (p.asked, a.reference_question)
         if a.ambiguous and a.reference_question and p.decision == "ask"
         else None
         for a, p in zip(asked, predictions, strict=True)

@@ -559,6 +559,24 @@ def test_another_models_responses_are_not_scored_as_this_ones(
     assert scores["scores"]["goal_completion"]["value"] == 1
 
 
+@pytest.mark.parametrize("many", [(), ("--workers", 2)])
+def test_model_whose_file_has_changed_is_another_one(
+    release: Path, tmp_path: Path, many: tuple[str | int, ...]
+) -> None:
+    path, out = tmp_path / "mine.py", tmp_path / "out"
+    given = ("evaluate", release, "--model", f"{path}:Model", "--resamples", 10, *many)
+    code = "class Model:\n    name = 'mine'\n    def respond(self, conversation): return {!r}\n"
+    path.write_text(code.format("It is red."))
+    here(*given, "--out", out)
+    before = (out / "scores.json").read_bytes()
+    here(*given, "--out", out)
+    assert (out / "scores.json").read_bytes() == before
+    path.write_text(code.format("It is blue."))
+    line = one_line_here(*given, "--out", out)
+    assert "holds results of mine" in line
+    assert "from before its files were changed; choose another --out folder" in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

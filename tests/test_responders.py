@@ -8,6 +8,7 @@ import io
 import logging
 import math
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -373,6 +374,20 @@ def test_local_model_converses(
     ] * 3
     # narration (2) and question for each of three; then the sound of each reply as well
     assert fed == [3 * 3, 3 * 4]
+
+
+def test_model_that_was_trained_on_is_another_one(model_folder: Path, tmp_path: Path) -> None:
+    from askqa_builder.evaluate.responders.local import weights_version
+
+    folder = Path(shutil.copytree(model_folder, tmp_path / "model"))
+    assert weights_version(folder) == weights_version(model_folder)
+    (folder / "README.md").write_text("a card, written later")
+    assert weights_version(folder) == weights_version(model_folder)
+    (weights,) = folder.glob("*.safetensors")
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert weights_version(folder) != weights_version(model_folder)
 
 
 def test_batch_says_what_single_conversations_say(local: Any, items: list[Item]) -> None:

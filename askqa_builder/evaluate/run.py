@@ -284,7 +284,7 @@ def claim(folder: Path, settings: RunSettings) -> bool:
             raise EvaluationError(f"{path}: not readable; choose another --out folder") from None
         raise EvaluationError(
             f"{folder}: holds results of {there.model} on {there.data} {there.split} with other "
-            "settings; choose another --out folder"
+            "settings, or from before its files were changed; choose another --out folder"
         )
     return False
 

@@ -14,7 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -64,6 +64,8 @@ class PredictStage:
     batch_size: int
     max_new_tokens: int
     device: Device
+    about: str = ""
+    """Hash of what the model says of itself, so that another one makes other shards."""
     name: str = "predicted"
 
     @property
@@ -89,7 +91,14 @@ class PredictStage:
         return digest(
             __version__,
             self.data,
-            [self.model, self.rounds, self.batch_size, self.max_new_tokens, self.device],
+            [
+                self.model,
+                self.rounds,
+                self.batch_size,
+                self.max_new_tokens,
+                self.device,
+                self.about,
+            ],
         )
 
     def run(self, build: Build, shard: int, output: ShardOutput, counts: Counter[str]) -> None:
@@ -166,7 +175,9 @@ def spread(
         return
     build = Build(out)
     with build.locked():
-        is_new = claim(out, _settings(stage))
+        settings = _settings(stage)
+        stage = replace(stage, about=digest(settings.model_dump(mode="json")))
+        is_new = claim(out, settings)
         try:
             manifest = run_stage(stage, build, engine=engine, progress=progress)
         except BaseException:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import JsonValue
@@ -22,7 +23,10 @@ from askqa_builder.audio_models import (
 from askqa_builder.errors import EvaluationError, ModelError
 from askqa_builder.evaluate.responders import Conversation
 from askqa_builder.evaluate.responders.messages import Part, messages_of
+from askqa_builder.files import digest, sha256_of
 
+_MODEL_FILES = (".safetensors", "config.json", "tokenizer.json", "vocab.json", ".jinja", ".txt")
+"""Ends of names: weights, configurations, words and template, not logs, cards and scores."""
 _LOG = logging.getLogger(__name__)
 
 Chat = list[dict[str, Any]]
@@ -48,6 +52,7 @@ class LocalModel:
         self._max_new_tokens = max_new_tokens
         self._at_once: int | None = None
         """How many conversations fit into memory, once a batch has not."""
+        self._version = weights_version(Path(model)) if Path(model).is_dir() else None
         self._processor, self._model = _load(model, revision, device)
         self._ears = Ears(self.name, self._processor)
 
@@ -55,7 +60,13 @@ class LocalModel:
     def settings(self) -> dict[str, JsonValue]:
         """What shapes the responses, beside the model."""
         dtype = str(self._model.dtype).removeprefix("torch.")
-        return {"max_new_tokens": self._max_new_tokens, "dtype": dtype, "decoding": "greedy"}
+        version = self._version or getattr(self._model.config, "_commit_hash", None)
+        return {
+            "max_new_tokens": self._max_new_tokens,
+            "dtype": dtype,
+            "decoding": "greedy",
+            **({"version": version} if version else {}),
+        }
 
     def respond(self, conversation: Conversation) -> str:
         """Raises EvaluationError for a conversation that the model cannot take."""
@@ -182,3 +193,9 @@ def _load(model: str, revision: str | None, device: str) -> tuple[Any, Any]:
     )
     processor.tokenizer.padding_side = "left"  # what is generated follows the prompt
     return processor, loaded.eval()
+
+
+def weights_version(folder: Path) -> str:
+    """Hash of the files that a model folder is loaded from: trained on, it is another model."""
+    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(_MODEL_FILES))
+    return digest({name: sha256_of(folder / name).sha256 for name in names})

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import JsonValue
 
 from askqa_builder.errors import EvaluationError
-from askqa_builder.evaluate.responders import Responder
+from askqa_builder.evaluate.responders import Conversation, Responder
 from askqa_builder.evaluate.responders.baselines import (
     ALWAYS_ANSWER,
     ALWAYS_ASK,
@@ -31,6 +31,7 @@ from askqa_builder.evaluate.responders.baselines import (
     most_frequent_answer,
 )
 from askqa_builder.evaluate.responders.predictions import read_predictions
+from askqa_builder.files import sha256_of
 from askqa_builder.release.stream import stream_columns
 from askqa_builder.schema import Reading
 
@@ -222,8 +223,24 @@ def load_own(path: Path, name: str) -> Responder:
                 f"{path}: {name!r} has no {needed!r}; a model has a `name` and "
                 "`respond(conversation) -> str`"
             )
-    responder: Responder = model
-    return responder
+    return _Own(model, path)
+
+
+class _Own:
+    """A model of one's own, which is another one when its file has changed."""
+
+    def __init__(self, model: Any, path: Path) -> None:
+        self._model = model
+        self.name: str = model.name
+        own: Mapping[str, JsonValue] = getattr(model, "settings", {})
+        self.settings = {**own, "file_sha256": sha256_of(path).sha256}
+
+    def respond(self, conversation: Conversation) -> str:
+        said: str = self._model.respond(conversation)
+        return said
+
+    def __getattr__(self, name: str) -> Any:  # respond_many, close: where it has them
+        return getattr(self._model, name)
 
 
 def _module(path: Path) -> Any:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 
 from askqa_builder.errors import SettingsError
 from askqa_builder.files import first_problem
+from askqa_builder.llm.endpoint import checked_url
 from askqa_builder.perturb import Conditions
 from askqa_builder.perturb import parse as parse_perturbation
 from askqa_builder.schema import SpeakerRole
@@ -211,6 +212,8 @@ def overlaid(section: SectionT, **options: object) -> SectionT:
     Raises SettingsError naming the option that is wrong.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    if "base_url" in given:  # before it is saved, whether or not this run asks anybody there
+        checked_url(str(given["base_url"]))
     try:
         return type(section).model_validate(section.model_dump() | given)
     except ValidationError as error:

@@ -478,7 +478,7 @@ def test_a_model_of_another_kind_is_one_line(tiny_whisper: Path, tmp_path: Path)
         ("faster-whisper:tiny.en", "fetch it, or give its folder"),  # no network in tests
         ("openai", "openai:whisper-1"),
         ("sphinx", "unknown recogniser 'sphinx'; expected none or one of"),
-        ("openai:m@http://me:secret@127.0.0.1/v1", "'127.0.0.1' holds a password"),
+        ("openai:m@http://me:secret@127.0.0.1/v1", "base URL holds a password"),
     ],
 )
 def test_an_unusable_recogniser_is_one_line_before_the_run(

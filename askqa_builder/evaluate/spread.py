@@ -166,9 +166,9 @@ def spread(
     Raises SettingsError for a model that is an endpoint, EvaluationError if `out` holds results
     of something else, and what the engine raises.
     """
-    if stage.model.partition(":")[0] in ("openai", "cascade"):
+    if (kind := stage.model.partition(":")[0]) in ("openai", "cascade"):
         raise SettingsError(
-            f"--model {stage.model!r}: an endpoint is asked by one process, many requests at a "
+            f"--model {kind}: an endpoint is asked by one process, many requests at a "
             "time; leave --engine and --workers away"
         )
     if (out / PREDICTIONS).is_file():

@@ -358,14 +358,16 @@ def _raw(key: bytes, stored: StoredReply, data: Any, *, cached: bool) -> RawRepl
 
 def checked_url(base_url: str) -> str:
     """The address, without a slash at its end. Raises SettingsError if it cannot be used."""
+    # first, so that no other line quotes it; an @ anywhere: with a slash in it, a password looks
+    # like a path
+    if any(sign in base_url for sign in "@?#"):
+        raise SettingsError(
+            f"the base URL holds a password or a query, which would be written to provenance; give "
+            f"the bare address and put the key in {KEY_VARIABLE}"
+        )
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise SettingsError(
             f"base URL {base_url!r} is not an address; it looks like http://127.0.0.1:8000/v1"
-        )
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise SettingsError(
-            f"the base URL of {parts.hostname!r} holds a password or a query, which would be "
-            f"written to provenance; give the bare address and put the key in {KEY_VARIABLE}"
         )
     return base_url.rstrip("/")

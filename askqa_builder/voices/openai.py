@@ -29,7 +29,7 @@ from askqa_builder import audio
 from askqa_builder.config import SpeechSettings
 from askqa_builder.errors import RefusedTextError, RequestError, VoiceError
 from askqa_builder.llm.cache import ReplyCache
-from askqa_builder.llm.endpoint import OPENAI_URL, Endpoint, Limits
+from askqa_builder.llm.endpoint import OPENAI_URL, Endpoint, Limits, checked_url
 from askqa_builder.llm.prices import Budget, Usage, load_prices
 from askqa_builder.llm.requests import Request, json_request
 from askqa_builder.schema import Speaker, Voice
@@ -66,8 +66,8 @@ class OpenAIVoices:
         *,
         limits: Limits | None = None,
     ) -> None:
-        """`cache`: folder of the paid replies. Raises VoiceError without a model's name; an
-        endpoint that cannot be used is found out when it is first asked."""
+        """`cache`: folder of the paid replies. Raises VoiceError without a model's name and
+        SettingsError for a bad address; that nobody answers there is found out when it is asked."""
         if not model:
             raise VoiceError("--voices openai needs the endpoint's name of the model: openai:tts-1")
         self.model = model
@@ -80,8 +80,8 @@ class OpenAIVoices:
             attempts=settings.attempts,
         )
         url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-        self._base_url = url.rstrip("/")
-        self._host = urlsplit(url).netloc
+        self._base_url = checked_url(url)
+        self._host = urlsplit(self._base_url).netloc
         self.version = f"{self._host}-{_REVISION}"
 
     @property

@@ -12,9 +12,13 @@ SBATCH = """
 import os, re, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 
-script = sys.argv[-1]
-assert sys.argv[1:3] == ["--wait", "--export=ALL"], sys.argv
+*given, script = sys.argv[1:]
+assert given[:2] == ["--wait", "--export=ALL"], sys.argv
 options = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", open(script).read(), re.M))
+for value in options.values():
+    if " " in value:  # as the real one does where there are no quotes
+        sys.exit(f"sbatch: error: Invalid directive found in batch script: {value}")
+options |= dict(one[2:].split("=", 1) for one in given[1:])
 last = int(options["array"].partition("-")[2])
 
 def task(number):

@@ -51,7 +51,7 @@ def test_a_job_array_makes_the_same_bytes(
     build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASKQA_MIRROR", str(tmp_path / "mirror"))
-    folder = tmp_path / "50%off"  # sbatch reads % in a log's name
+    folder = tmp_path / "50% off"  # sbatch reads % in a log's name, and cuts directives at blanks
     askqa(*GENERATE, folder, *SLURM)
     askqa("synthesize", f"file://{folder}", *SLURM)
     assert tree(folder) == tree(build)

@@ -98,7 +98,7 @@ class Slurm:
         )
         write_text(folder / "job.json", job.model_dump_json(indent=1))
         write_text(folder / "job.sh", self._script(folder, name, tasks))
-        with _submitted(folder / "job.sh") as process:
+        with _submitted(folder) as process:
             try:
                 yield from _followed(process, folder, tasks, set(shards))
             finally:
@@ -112,7 +112,6 @@ class Slurm:
             "#!/bin/bash",
             f"#SBATCH --job-name={name}",
             f"#SBATCH --array=0-{tasks - 1}",
-            f"#SBATCH --output={str(folder).replace('%', '%%')}/%5a.log",
             "#SBATCH --open-mode=append",
             "#SBATCH --requeue",
             *([f"#SBATCH --gpus-per-task={self.gpus:g}"] if self.gpus else []),
@@ -162,8 +161,9 @@ def _name(folder: Path) -> str:
     return "askqa-" + hashlib.sha256(str(folder).encode()).hexdigest()[:12]
 
 
-def _submitted(script: Path) -> subprocess.Popen[str]:
-    command = ["sbatch", "--wait", "--export=ALL", str(script)]
+def _submitted(folder: Path) -> subprocess.Popen[str]:
+    log = f"{str(folder).replace('%', '%%')}/%5a.log"  # no directive: the path may have blanks
+    command = ["sbatch", "--wait", "--export=ALL", f"--output={log}", str(folder / "job.sh")]
     try:
         return subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -79,7 +79,7 @@ def test_a_slurm_command_killed_in_mid_run(
     """On a real Slurm; the orphaned tasks are cancelled by the next command."""
     if reason := slurm_cluster.missing():
         pytest.skip(reason)
-    build = written(calm, tmp_path / "build")
+    build = written(calm, tmp_path / "a build")
     slurm = ("--engine", "slurm", "--workers", "2")
     with slurm_cluster.running() as environment:
         monkeypatch.setenv("SLURM_CONF", environment["SLURM_CONF"])

@@ -212,6 +212,42 @@ def test_a_refused_request_is_not_tried_again(cache: ReplyCache) -> None:
         assert len(server.calls) == 1
 
 
+@pytest.mark.parametrize("key", ["test", "1", "x", "none", "EMPTY", "not-needed"])
+def test_a_key_that_is_no_secret_changes_nothing_in_a_reply(
+    cache: ReplyCache, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    said = "11 x 11 is not-needed in a test: EMPTY, none."
+
+    async def work(endpoint: Endpoint) -> None:
+        assert text_of(await endpoint.fetch(ask("hi"))) == said
+        with pytest.raises(RequestError) as caught:
+            await endpoint.fetch(ask("bad"))
+        assert "Bearer *** is" in str(caught.value)
+
+    def script(call: Call) -> Act:
+        bad = call.text == "bad"
+        return fail(400, f"{call.headers['Authorization']} is wrong") if bad else say(said)
+
+    with OpenAIServer(script) as server:
+        use(server, cache, work)
+
+
+@pytest.mark.parametrize("key", ["x", SECRET])
+def test_sound_is_kept_as_it_came_whatever_the_key(
+    cache: ReplyCache, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    sound = b"RIFFx" + key.encode() + bytes(range(256))
+
+    async def work(endpoint: Endpoint) -> None:
+        asked = json_request("/audio/speech", {"model": "m"}, kind="audio")
+        assert (await endpoint.fetch(asked)).content == sound
+
+    with OpenAIServer(lambda call: send(sound, "audio/wav")) as server:
+        use(server, cache, work)
+
+
 @pytest.mark.parametrize(
     ("act", "remedy"),
     [

@@ -55,7 +55,11 @@ def evaluate(
     ] = 0.5,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; for hf: models.")] = "auto",
     budget_usd: Annotated[
-        float | None, typer.Option(help="Stop before endpoints cost more, all together.")
+        float | None,
+        typer.Option(
+            help="Stop before endpoints cost more, all together; a speech endpoint for replies has "
+            "as much of its own."
+        ),
     ] = None,
     base_url: Annotated[
         str | None, typer.Option(help="Of endpoints whose spec names none; default: OpenAI's.")
@@ -78,6 +82,17 @@ def evaluate(
         typer.Option(
             metavar="MODEL[@URL]", help="Compare clarifying questions by sentence embeddings, too."
         ),
+    ] = None,
+    user_voices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENGINE:MODEL",
+            help="Where the model is that spoke as the user, if its name in the data does not say "
+            "it: coqui:/models/vctk.",
+        ),
+    ] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="Folder of the clips that the user's voices imitate.")
     ] = None,
     audio: Annotated[
         Path | None, typer.Option(help="Folder of sound beside a benchmark's file.")
@@ -105,6 +120,7 @@ def evaluate(
     from askqa_builder.evaluate.benchmarks import is_benchmark, open_benchmark
     from askqa_builder.evaluate.benchmarks.running import evaluate_benchmark
     from askqa_builder.evaluate.items import check_data
+    from askqa_builder.evaluate.replies import Replies, VoicesHere
     from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder
     from askqa_builder.evaluate.spread import PredictStage, spread
     from askqa_builder.llm.prices import Budget
@@ -117,6 +133,11 @@ def evaluate(
         budget=Budget(budget_usd),
         cache=out / "cache" / "replies.sqlite",
     )
+    voices = VoicesHere(
+        spec=user_voices or "",
+        references=str(references) if references else None,
+        budget_usd=budget_usd,
+    )
     where = open_engine(engine, workers, gpus)
     is_spread = engine != "local" or (workers or 1) > 1
     if is_spread and (user or is_benchmark(data)):
@@ -128,6 +149,8 @@ def evaluate(
                 "--probe-audio": probe_audio,
                 "--user": user,
                 "--embeddings": embeddings,
+                "--user-voices": user_voices,
+                "--references": references,
             }
             for option in [option for option, given in without_use.items() if given]:
                 raise SettingsError(f"{option} is for data sets with a user, not for {data!r}")
@@ -153,6 +176,8 @@ def evaluate(
             release = release_folder(data, splits=sorted({"train", split}))
             check_data(release, split)
             if is_spread:
+                if rounds:
+                    Replies(out / "cache", voices).check(release, split)
                 stage = PredictStage(
                     str(release.resolve()) if Path(data).is_dir() else data,
                     evaluation.data_digest(release, split, limit),
@@ -163,6 +188,7 @@ def evaluate(
                     batch_size,
                     max_new_tokens,
                     settings.device,
+                    voices,
                 )
                 with shard_progress("responding", quiet or json) as spread_progress:
                     spread(stage, out, where, spread_progress)
@@ -182,6 +208,7 @@ def evaluate(
                 helpers=evaluation.open_helpers(
                     stack, settings, user=user, judge=judge, embeddings=embeddings
                 ),
+                voices=voices,
                 max_failures=max_failures,
                 resamples=resamples,
                 progress=progress,

@@ -17,7 +17,7 @@ from askqa_builder.evaluate.embeddings import Embedder, question_similarity
 from askqa_builder.evaluate.items import Item, check_data, read_items
 from askqa_builder.evaluate.judge import Judge, judge_run
 from askqa_builder.evaluate.llm_user import LlmUser
-from askqa_builder.evaluate.replies import Replies
+from askqa_builder.evaluate.replies import Replies, VoicesHere
 from askqa_builder.evaluate.report import WORST, write_report
 from askqa_builder.evaluate.responders import Responder
 from askqa_builder.evaluate.responders.opening import ModelSettings, addressed, open_room
@@ -93,6 +93,7 @@ def evaluate(
     batch_size: int = 8,
     variants: Sequence[Variant] = (),
     helpers: Helpers | None = None,
+    voices: VoicesHere | None = None,
     max_failures: float = MAX_FAILURES,
     resamples: int = 1000,
     worst: int = WORST,
@@ -109,7 +110,7 @@ def evaluate(
     check_ids = getattr(responder, "check_ids", None)
     if check_ids is not None:  # predictions made elsewhere
         check_ids(row["id"] for part, row in read_index(release) if part == split)
-    replies = Replies(out / "cache")
+    replies = Replies(out / "cache", voices)
     if rounds:
         replies.check(release, split)
     settings = run_settings(release, responder, split=split, rounds=rounds, limit=limit)

@@ -26,7 +26,7 @@ from askqa_builder.engine import Engine, ShardReport, run_stage
 from askqa_builder.errors import ReleaseError, SettingsError
 from askqa_builder.evaluate.evaluation import Device, data_digest, run_settings
 from askqa_builder.evaluate.items import read_items
-from askqa_builder.evaluate.replies import Replies
+from askqa_builder.evaluate.replies import Replies, VoicesHere
 from askqa_builder.evaluate.responders import Responder
 from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder
 from askqa_builder.evaluate.run import (
@@ -64,6 +64,7 @@ class PredictStage:
     batch_size: int
     max_new_tokens: int
     device: Device
+    voices: VoicesHere
     about: str = ""
     """Hash of what the model says of itself, so that another one makes other shards."""
     name: str = "predicted"
@@ -139,7 +140,7 @@ def _folder(release: str, data: str, split: str, limit: int | None) -> Path:
 @cache
 def _opened(stage: PredictStage, root: Path) -> tuple[Responder, Replies]:
     """The model of this process, opened once for all of its shards and until it ends."""
-    return _opening(stage).__enter__(), Replies(root / "cache")
+    return _opening(stage).__enter__(), Replies(root / "cache", stage.voices)
 
 
 def _opening(stage: PredictStage) -> AbstractContextManager[Responder]:

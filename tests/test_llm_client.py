@@ -13,7 +13,7 @@ import pytest
 from openai_server import Act, Call, OpenAIServer, fail, refuse, say
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from askqa_builder.errors import RequestError
+from askqa_builder.errors import RequestError, SettingsError
 from askqa_builder.llm.cache import ReplyCache
 from askqa_builder.llm.client import LanguageModel, Reply
 from askqa_builder.llm.endpoint import Endpoint, Limits
@@ -110,6 +110,25 @@ def test_plain_chat_returns_text_and_its_cost(cache: ReplyCache) -> None:
             "temperature": 0.7,
         }
         assert server.paid == 2
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"max_tokens": 50_000}, {"max_completion_tokens": 50_000}, {"n": 5}, {"stream": True}),
+        *({"model": "dearer"}, {"messages": []}, {"response_format": {"type": "text"}}),
+        {"stop": None},
+        {"extra": {"stop": ["a", None]}},
+    ],
+    ids=str,
+)
+def test_a_parameter_that_would_void_the_budget_or_a_reply_is_refused(
+    cache: ReplyCache, params: dict[str, Any]
+) -> None:
+    with OpenAIServer(lambda call: say("hello")) as server:
+        with pytest.raises(SettingsError, match=f"--param {next(iter(params))} "):
+            use(server, cache, lambda model: model.chat(hello()), params=params)
+        assert not server.calls
 
 
 @pytest.mark.parametrize(

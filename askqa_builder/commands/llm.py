@@ -122,6 +122,7 @@ def llm_section(section: LlmSettings, param: list[str] | None, **options: object
     Raises SettingsError naming the option that is wrong.
     """
     from askqa_builder.config import overlaid
+    from askqa_builder.llm.client import checked_params
 
     params: dict[str, JsonValue] | None = None
     if param is not None:
@@ -134,6 +135,7 @@ def llm_section(section: LlmSettings, param: list[str] | None, **options: object
                 params[name] = json_module.loads(value)
             except ValueError:
                 params[name] = value  # a bare word is a string
+        checked_params(params)
     return overlaid(section, params=params, **options)
 
 

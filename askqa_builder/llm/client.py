@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from pydantic import BaseModel, JsonValue
 
-from askqa_builder.errors import RequestError
+from askqa_builder.errors import RequestError, SettingsError
 from askqa_builder.llm.endpoint import OPENAI_URL
 from askqa_builder.llm.prices import Usage
 from askqa_builder.llm.requests import Fetcher, RawReply, Request, json_request
@@ -45,7 +45,41 @@ PARTS_TOKENS = 3000
 """Counted for a part that is not text, whose size in bytes says little: five minutes of sound at
 10 tokens a second, which is what OpenAI's audio models make of it."""
 
+_OURS = {
+    "model": "give --model",
+    "messages": "the prompts say what is sent (--prompts)",
+    "max_tokens": "give --max-tokens, which the budget reserves",
+    "max_completion_tokens": "give --max-tokens, which the budget reserves",
+    "n": "one reply is asked for, read and reserved at a time",
+    "stream": "replies are read whole",
+    "response_format": "the strictest form that the endpoint supports is found by itself",
+}
+"""Fields of a request that its parameters may not set, and what to do instead."""
+
 T = TypeVar("T", bound=BaseModel)
+
+
+def checked_params(params: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Parameters that may go into requests, in the order of their names.
+
+    Raises SettingsError for one that would change what a budget has reserved or how a reply is
+    read, and for null, which no settings file can hold.
+    """
+    for name, value in params.items():
+        if name in _OURS:
+            raise SettingsError(f"--param {name} cannot be set: {_OURS[name]}")
+        if _has_null(value):
+            raise SettingsError(
+                f"--param {name} holds null, which askqa.toml cannot; leave it away: a parameter "
+                "that is not sent has the endpoint's default"
+            )
+    return dict(sorted(params.items()))
+
+
+def _has_null(value: JsonValue) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_has_null, value.values() if isinstance(value, dict) else value))
+    return value is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +114,9 @@ class Reply(Generic[T]):
 class LanguageModel:
     """One model at one endpoint, with the parameters that all its calls share.
 
-    `params` go into the request as they are (`temperature`, `top_p`, `seed` …). `max_tokens`
-    bounds each reply: no call without a bound, or no budget could hold.
+    `params` go into the request as they are (`temperature`, `top_p`, `seed` …), as far as
+    `checked_params` lets them. `max_tokens` bounds each reply: no call without a bound, or no
+    budget could hold.
     """
 
     def __init__(
@@ -95,7 +130,7 @@ class LanguageModel:
     ) -> None:
         self.endpoint = endpoint
         self.model = model
-        self.params: dict[str, JsonValue] = dict(sorted((params or {}).items()))
+        self.params: dict[str, JsonValue] = checked_params(params or {})
         self._max_tokens = max_tokens
         self._repairs = repairs
         self._modes: dict[type[BaseModel], Mode] = {}

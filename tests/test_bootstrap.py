@@ -119,6 +119,16 @@ def test_items_without_a_value_are_left_out_of_a_mean() -> None:
     assert result["none"].low is None
 
 
+def test_differences_and_runs_say_over_how_many_items_they_are() -> None:
+    names = ["a", "a", "b", "c"]
+    few, more = {"m": mean([1.0, None, 0.0, None])}, {"m": mean([1.0, 1.0, 0.0, None])}
+    for change in (difference(few, more, names)["m"], difference(more, few, names)["m"]):
+        assert (change.items, change.passages) == (2, 2)
+    runs = estimate_runs([more, few], names)["m"]
+    assert (runs.items, runs.passages) == (2, 2)
+    assert estimate_runs([more], names)["m"].items == 3
+
+
 def test_a_score_that_few_resamples_define_has_no_interval() -> None:
     # One passage of 20 has the only value: a third of all resamples miss it.
     result = estimate({"mean": mean([1.0] + [None] * 19)}, [str(i) for i in range(20)])["mean"]

@@ -121,7 +121,11 @@ def evaluate(
     from askqa_builder.evaluate.benchmarks.running import evaluate_benchmark
     from askqa_builder.evaluate.items import check_data
     from askqa_builder.evaluate.replies import Replies, VoicesHere
-    from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder
+    from askqa_builder.evaluate.responders.opening import (
+        ModelSettings,
+        open_responder,
+        splits_of,
+    )
     from askqa_builder.evaluate.spread import PredictStage, spread
     from askqa_builder.llm.prices import Budget
     from askqa_builder.release.fetch import release_folder
@@ -173,7 +177,7 @@ def evaluate(
             if audio is not None:
                 raise SettingsError(f"--audio is for spoken-squad:FILE, not for {data!r}")
             chosen = variants.perturbations(perturb or ())
-            release = release_folder(data, splits=sorted({"train", split}))
+            release = release_folder(data, splits=splits_of(model, split))
             check_data(release, split)
             if is_spread:
                 if rounds:

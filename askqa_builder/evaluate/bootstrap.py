@@ -54,7 +54,7 @@ class Estimate:
     """Null, as `high`, where one passage or too few resamples tell nothing about the spread."""
     high: float | None
     items: int
-    """Those that count: the denominator."""
+    """Those that count: the denominator. Of several runs, that of the one with the fewest."""
     passages: int
 
 
@@ -68,6 +68,7 @@ class Difference:
     low: float | None
     high: float | None
     items: int
+    """The smaller of the two denominators."""
     passages: int
 
     @property
@@ -129,8 +130,7 @@ def difference(
             _number(value_b[name]),
             _number(value_b[name] - value_a[name]),
             *_interval(drawn_b[name] - drawn_a[name], level),
-            items=table_a.items,
-            passages=table_a.passages,
+            *min(table_a.counted(a[name]), table_b.counted(b[name])),
         )
         for name in names
     }
@@ -184,7 +184,8 @@ def estimate_runs(
             scores = np.take_along_axis(scores, chosen, axis=0).mean(axis=0)
         value = np.mean([v[name] for v in values])
         interval = _interval(scores.ravel(), level)
-        found[name] = Estimate(_number(value), *interval, tables[0].items, tables[0].passages)
+        counted = min(t.counted(run[name]) for t, run in zip(tables, runs, strict=True))
+        found[name] = Estimate(_number(value), *interval, *counted)
     return found
 
 

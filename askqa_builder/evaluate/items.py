@@ -12,8 +12,9 @@ from typing import Any
 from askqa_builder.audio import decode
 from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
+from askqa_builder.release.index import read_index
 from askqa_builder.release.rows import Row
-from askqa_builder.release.stream import stream
+from askqa_builder.release.stream import stream_split
 from askqa_builder.schema import Reading, Speaker
 
 PROMPT = (
@@ -58,13 +59,15 @@ def check_data(release: Path, split: str) -> None:
     """Raise EvaluationError if the release has no such split, or lacks columns."""
     import pyarrow.parquet as pq
 
-    files = sorted((release / "dialogues").glob("*.parquet"))
-    if not files:
-        raise EvaluationError(f"{release}: is no release folder: it has no dialogues/*.parquet")
-    of_split = [path for path in files if path.name.startswith(f"{split}-")]
+    folder = release / "dialogues"
+    of_split = sorted(folder.glob(f"{split}-*.parquet"))
     if not of_split:
-        found = sorted({path.name.split("-")[0] for path in files})
-        raise EvaluationError(f"{release}: no split {split!r}; expected one of {found}")
+        # a copy of a release elsewhere has the files of few splits, and the index of all
+        found = {name for name, _ in read_index(release)}
+        found |= {path.name.split("-")[0] for path in folder.glob("*.parquet")}
+        if not found:
+            raise EvaluationError(f"{release}: is no release folder: it has no dialogues/*.parquet")
+        raise EvaluationError(f"{release}: no split {split!r}; expected one of {sorted(found)}")
     missing = sorted(_COLUMNS - set(pq.read_schema(of_split[0]).names))
     if missing:
         raise EvaluationError(
@@ -73,21 +76,21 @@ def check_data(release: Path, split: str) -> None:
         )
 
 
-def read_items(release: Path, split: str) -> Iterator[Item]:
-    """The items of a split, in the order of the release, one in memory at a time.
+def read_items(release: Path, split: str, first: int = 0) -> Iterator[Item]:
+    """The items of a split from the `first` one on, in the order of the release, one in memory at
+    a time.
 
     Raises EvaluationError if the release has no such split or lacks columns.
     """
     check_data(release, split)
-    for name, row in stream(release):
-        if name == split:
-            try:
-                yield item_of(row)
-            except KeyError as error:
-                raise EvaluationError(
-                    f"{release}: dialogue {row['id']!r} has no {error.args[0]!r}; is it a release "
-                    "of an older version?"
-                ) from error
+    for row in stream_split(release, split, first):
+        try:
+            yield item_of(row)
+        except KeyError as error:
+            raise EvaluationError(
+                f"{release}: dialogue {row['id']!r} has no {error.args[0]!r}; is it a release of "
+                "an older version?"
+            ) from error
 
 
 def item_of(row: Row) -> Item:

@@ -55,8 +55,8 @@ class Replies:
         """
         users = {
             user.id: user
-            for part, row in stream_columns(release, ["voices"])
-            if part == split and (user := speaker_of(row["voices"]["user"]))
+            for _, row in stream_columns(release, ["voices"], split)
+            if (user := speaker_of(row["voices"]["user"]))
         }
         for name, user in sorted(users.items()):
             if name not in {voice.id for voice in self._engine(user).voices()}:

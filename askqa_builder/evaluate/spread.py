@@ -28,7 +28,7 @@ from askqa_builder.evaluate.evaluation import Device, data_digest, run_settings
 from askqa_builder.evaluate.items import read_items
 from askqa_builder.evaluate.replies import Replies, VoicesHere
 from askqa_builder.evaluate.responders import Responder
-from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder
+from askqa_builder.evaluate.responders.opening import ModelSettings, open_responder, splits_of
 from askqa_builder.evaluate.run import (
     PARTIAL,
     PREDICTIONS,
@@ -76,7 +76,7 @@ class PredictStage:
 
     def folder(self) -> Path:
         """Where this machine has the release. Raises ReleaseError if it is another one."""
-        return _folder(self.release, self.data, self.split, self.limit)
+        return _folder(self.release, self.data, self.model, self.split, self.limit)
 
     def settings(self) -> dict[str, JsonValue]:
         return {"model": self.model, "split": self.split}
@@ -109,7 +109,7 @@ class PredictStage:
         with tempfile.TemporaryDirectory() as folder:
             predictions = predict(
                 responder,
-                islice(read_items(self.folder(), self.split), first, last),
+                islice(read_items(self.folder(), self.split, first), last - first),
                 Path(folder),
                 RunSettings(
                     data="",
@@ -127,8 +127,8 @@ class PredictStage:
 
 
 @cache
-def _folder(release: str, data: str, split: str, limit: int | None) -> Path:
-    folder = release_folder(release, splits=sorted({"train", split}))
+def _folder(release: str, data: str, model: str, split: str, limit: int | None) -> Path:
+    folder = release_folder(release, splits=splits_of(model, split))
     if data_digest(folder, split, limit) != data:
         raise ReleaseError(
             f"{release}: on {os.uname().nodename} not what it was where the command began; run it "

@@ -32,25 +32,50 @@ def shards(release: Path, config: str = DEFAULT_CONFIG) -> Iterator[tuple[str, P
 
 def stream(release: Path, config: str = DEFAULT_CONFIG) -> Iterator[tuple[str, Row]]:
     """Every row of a config with its split; audio stays `{"bytes": FLAC, "path": name}`."""
-    import pyarrow.parquet as pq
-
     for split, path in shards(release, config):
-        # pre_buffer, pyarrow's default, would hold the whole file (400 MB) in memory
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
-                for row in batch.to_pylist():
-                    yield split, row
+        for row in _rows(path, 0):
+            yield split, row
 
 
-def stream_columns(release: Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
-    """Some columns of every conversation; the audio of others is not read from disk."""
+def stream_split(release: Path, split: str, first: int = 0) -> Iterator[Row]:
+    """The conversations of a split, from the `first` one on; what is before it is not read."""
     import pyarrow.parquet as pq
 
-    for split, path in shards(release):
+    for name, path in shards(release):
+        if name == split:
+            count = pq.read_metadata(path).num_rows
+            if first < count:
+                yield from _rows(path, first)
+            first = max(0, first - count)
+
+
+def _rows(path: Path, first: int) -> Iterator[Row]:
+    import pyarrow.parquet as pq
+
+    # pre_buffer, pyarrow's default, would hold the whole file (400 MB) in memory
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        groups = range(file.num_row_groups)
+        while groups and (count := file.metadata.row_group(groups[0]).num_rows) <= first:
+            first, groups = first - count, groups[1:]
+        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, row_groups=list(groups)):
+            yield from batch.slice(first).to_pylist()
+            first = max(0, first - len(batch))
+
+
+def stream_columns(
+    release: Path, columns: list[str], split: str | None = None
+) -> Iterator[tuple[str, Row]]:
+    """Some columns of every conversation, or of those of a split; the audio of others is not read
+    from disk."""
+    import pyarrow.parquet as pq
+
+    for name, path in shards(release):
+        if split not in (None, name):
+            continue
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(columns=columns):
                 for row in batch.to_pylist():
-                    yield split, row
+                    yield name, row
 
 
 def pick(release: Path, ids: list[str]) -> Iterator[tuple[str, Row]]:

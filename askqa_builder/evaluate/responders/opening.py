@@ -90,6 +90,11 @@ def open_responder(
             close()
 
 
+def splits_of(spec: str, split: str) -> list[str]:
+    """The splits of a release that `--model` needs to respond to `split`."""
+    return sorted({split, "train"} if spec in _LEARNERS else {split})
+
+
 def _opened(spec: str, release: Path | None, split: str, settings: ModelSettings) -> Responder:
     baseline = _BASELINES.get(spec)
     if baseline is not None:
@@ -170,6 +175,9 @@ _BASELINES: dict[str, Callable[[Path | None, str, ModelSettings], Responder]] = 
     ),
 }
 
+_LEARNERS = frozenset({"most-frequent-answer", "random"})
+"""Those that look at the training split."""
+
 _MODELS: dict[str, Callable[[str, ModelSettings], Responder]] = {
     "predictions": lambda rest, settings: read_predictions(Path(rest)),
     "hf": _local,
@@ -185,8 +193,7 @@ def training_answers(release: Path | None) -> Sequence[str]:
     """
     answers = [
         row["readings"][row["intended"]]["answers"][0]
-        for part, row in stream_columns(_needed(release), ["readings", "intended"])
-        if part == "train"
+        for _, row in stream_columns(_needed(release), ["readings", "intended"], "train")
     ]
     if not answers:
         raise EvaluationError(f"{release}: no split 'train', which this baseline learns from")
@@ -197,8 +204,7 @@ def readings_of(release: Path | None, split: str) -> dict[str, list[Reading]]:
     """The readings of each dialogue of a split, by the dialogue's id."""
     return {
         row["id"]: [Reading.model_validate(reading) for reading in row["readings"]]
-        for part, row in stream_columns(_needed(release), ["id", "readings"])
-        if part == split
+        for _, row in stream_columns(_needed(release), ["id", "readings"], split)
     }
 
 

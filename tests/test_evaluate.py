@@ -230,6 +230,7 @@ def test_a_model_that_always_fails_ends_the_run(release: Path, tmp_path: Path) -
         ("no no " * 5000, "the model loops: 'no no"),
         ("a" * 9000, "the model loops"),
         (" ".join(f"w{i}" for i in range(10_000)), "the response has 10,000 words"),
+        (" ".join(f"{'w' * 30}{i}" for i in range(700)), "the response has 23,"),
         ("Вы имеете в виду девиз или цветок?", "neither asks nor answers"),
         ("\ud800 \x00", "neither asks nor answers"),
         (None, "TypeError: the model responded with NoneType"),
@@ -297,6 +298,13 @@ def test_failure_after_a_clarification_stays_in_every_denominator(
             assert question
             assert reply
             assert prediction.decision == "ask"
+
+
+def test_model_that_changes_its_sound_changes_nobody_elses(release: Path) -> None:
+    sounds = [item.conversation.narration[0].sound for item in items_of(release, "train")]
+    assert len({id(sound) for sound in sounds}) < len(sounds), "some share theirs"
+    with pytest.raises(ValueError, match="read-only"):
+        sounds[0].samples *= 0.5  # type: ignore[union-attr]
 
 
 def test_batch_of_the_wrong_length_is_an_error_in_one_line(release: Path, tmp_path: Path) -> None:
@@ -379,7 +387,9 @@ def test_a_model_that_does_not_listen_loses_nothing(release: Path, tmp_path: Pat
         assert content["variants"][name]["scores"]["goal_completion"]["difference"] == 0.0
 
 
-def test_two_runs_are_compared_on_the_same_data_only(release: Path, tmp_path: Path) -> None:
+def test_two_runs_are_compared_on_the_same_data_only(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     items = items_of(release, "test")
     oracle = OracleText({item.id: item.readings for item in items})
     evaluate(release, ALWAYS_ASK, tmp_path / "a", split="test", resamples=10)
@@ -396,6 +406,16 @@ def test_two_runs_are_compared_on_the_same_data_only(release: Path, tmp_path: Pa
         compare(tmp_path / "a", tmp_path / "d")
     with pytest.raises(EvaluationError, match="no finished results"):
         compare(tmp_path / "a", tmp_path)
+    shutil.copytree(tmp_path / "b", tmp_path / "a" / "variants" / "noise=10")
+    (tmp_path / "a" / "variants" / "noise=10" / "items.jsonl").unlink()
+    monkeypatch.chdir(tmp_path / "a" / "variants")
+    assert compare(Path("noise=10"), tmp_path / "a")["b"] == "always-ask"
+    for content, words in (("{", "not readable"), (None, "missing; run askqa-build evaluate")):
+        (Path("noise=10") / "run.json").unlink()
+        if content:
+            (Path("noise=10") / "run.json").write_text(content)
+        with pytest.raises(EvaluationError, match=words):
+            compare(tmp_path / "a", Path("noise=10"))
     lines = (tmp_path / "b" / PREDICTIONS).read_text().splitlines()
     (tmp_path / "b" / PREDICTIONS).write_text("\n".join(lines[1:]) + "\n")
     with pytest.raises(EvaluationError, match=r"is for other items than items\.jsonl"):

@@ -146,6 +146,20 @@ def test_choices_have_the_right_answer(examples: list[Example]) -> None:
     assert len(verdicts) == 6
 
 
+def test_another_wording_of_the_answer_makes_no_false_statement(tmp_path: Path) -> None:
+    row = dialogue("d", ambiguous=False)
+    row["passage"] = "The mill opened in 1887."
+    row["readings"][0]["answers"] = ["eighteen eighty-seven", "1887"]
+    other = dialogue("e", passage="q", ambiguous=False)
+    other["passage"] = "The dog barked in Rome."
+    other["readings"][0]["answers"] = ["Rome"]
+    release = write_release(tmp_path / "release", {"train": [row, other]})
+    examples = Examples(Dialogues(release, "train"), mixture_of("main,listening=20"))
+    shown = [str(chat(e)) for e in examples if e.form == "which_was_narrated"]
+    assert any("The mill opened in Rome." in text for text in shown)
+    assert not any("opened in eighteen eighty-seven" in text for text in shown)
+
+
 def test_readings_are_told_from_foreign_questions(tmp_path: Path) -> None:
     rows = [dialogue("a", passage="p1", ambiguous=True), dialogue("b", passage="p2")]
     rows[1]["readings"][0]["question"] = "Who sings?"
@@ -226,6 +240,7 @@ def test_length_goes_by_sound_and_text(release: Path) -> None:
         ("main,main", "named twice"),
         ("main=0", "above 0"),
         ("main=many", "above 0"),
+        ("main=2,listening", "counted by the main task"),
         (" , ", "no task"),
     ],
 )

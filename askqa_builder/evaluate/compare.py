@@ -8,7 +8,7 @@ from typing import Any
 
 from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate.bootstrap import difference
-from askqa_builder.evaluate.run import PREDICTIONS, RUN, Prediction, RunSettings
+from askqa_builder.evaluate.run import PREDICTIONS, Prediction, RunSettings, settings_of
 from askqa_builder.evaluate.scoring import ITEMS, Asked, metrics_of
 from askqa_builder.files import read_records
 
@@ -59,13 +59,13 @@ def _name(run: RunSettings) -> str:
 
 def _finished(folder: Path) -> tuple[RunSettings, list[Asked], list[Prediction]]:
     items = folder / ITEMS
-    if not items.is_file() and folder.parent.name == "variants":
-        items = folder.parent.parent / ITEMS  # a variant is of the same items as the clean run
+    above = folder.resolve().parent
+    if not items.is_file() and above.name == "variants":
+        items = above.parent / ITEMS  # a variant is of the same items as the clean run
     if not (folder / PREDICTIONS).is_file() or not items.is_file():
         raise EvaluationError(f"{folder}: no finished results; run askqa-build evaluate")
-    settings = RunSettings.model_validate_json((folder / RUN).read_bytes())
     return (
-        settings,
+        settings_of(folder),
         list(read_records(items, Asked)),
         list(read_records(folder / PREDICTIONS, Prediction)),
     )

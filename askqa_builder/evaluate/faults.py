@@ -12,7 +12,7 @@ from askqa_builder.evaluate.decision import classify
 
 MAX_WORDS = 1_000
 """A longer response is no answer, and nobody can listen to it: it would last six minutes."""
-_MAX_CHARACTERS = 10_000
+MAX_CHARACTERS = 10_000
 _TAIL = 48
 _LONGEST_UNIT = 12
 """A response loops if its last 48 words, or letters of a word, repeat a piece of 12 or fewer."""
@@ -30,8 +30,13 @@ def fault(response: str) -> str | None:
         return silence(response)
     if _loops(words):
         return f"the model loops: {' '.join(words[-_LONGEST_UNIT:])[:60]!r} again and again"
-    if len(words) > MAX_WORDS or len(response) > _MAX_CHARACTERS:
+    if len(words) > MAX_WORDS:
         return f"the response has {len(words):,} words; at most {MAX_WORDS:,} are listened to"
+    if len(response) > MAX_CHARACTERS:
+        return (
+            f"the response has {len(response):,} characters; at most {MAX_CHARACTERS:,} are "
+            "listened to"
+        )
     if classify(response) == "none":
         return "neither asks nor answers: no words, or another script or language"
     return None

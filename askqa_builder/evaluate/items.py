@@ -126,7 +126,9 @@ def _sound(clip: dict[str, Any]) -> Sound:
 @lru_cache(maxsize=16)
 def _decoded(file: bytes) -> Sound:
     """Dialogues on one passage follow each other, and share its narration."""
-    return Sound(*decode(file))
+    sound = Sound(*decode(file))
+    sound.samples.flags.writeable = False  # a model that changes its own changes nobody else's
+    return sound
 
 
 def speaker_of(voice: dict[str, Any]) -> Speaker:

@@ -278,15 +278,23 @@ def claim(folder: Path, settings: RunSettings) -> bool:
         write_text(path, text)
         return True
     if path.read_text() != text:
-        try:
-            there = RunSettings.model_validate_json(path.read_text())
-        except ValidationError:
-            raise EvaluationError(f"{path}: not readable; choose another --out folder") from None
+        there = settings_of(folder)
         raise EvaluationError(
             f"{folder}: holds results of {there.model} on {there.data} {there.split} with other "
             "settings, or from before its files were changed; choose another --out folder"
         )
     return False
+
+
+def settings_of(folder: Path) -> RunSettings:
+    """What the results in a folder are results of. Raises EvaluationError if nothing says it."""
+    path = folder / RUN
+    try:
+        return RunSettings.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise EvaluationError(f"{path}: missing; run askqa-build evaluate again") from None
+    except ValidationError:
+        raise EvaluationError(f"{path}: not readable; choose another --out folder") from None
 
 
 def _leave(folder: Path, is_new: bool) -> None:

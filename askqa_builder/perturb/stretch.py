@@ -28,7 +28,7 @@ def stretched(samples: Samples, sample_rate_hz: int, rate: float) -> Samples:
     """The samples in 1 / `rate` of the time, at the same pitch."""
     stretch = _engine(sample_rate_hz)
     stretch.setTimeFactor(rate)
-    result: Samples = stretch.process(samples[None, :])[0]
+    result: Samples = stretch.process(samples[None, :].copy())[0]  # it takes nothing read-only
     return result
 
 
@@ -36,7 +36,7 @@ def transposed(samples: Samples, sample_rate_hz: int, semitones: float) -> Sampl
     """The samples at another pitch, with the formants and the duration that they had."""
     stretch = _engine(sample_rate_hz)
     stretch.setTransposeSemitones(semitones)
-    return _with_envelope(stretch.process(samples[None, :])[0], samples, sample_rate_hz)
+    return _with_envelope(stretch.process(samples[None, :].copy())[0], samples, sample_rate_hz)
 
 
 def pitch_difference(before: Samples, after: Samples, sample_rate_hz: int) -> float | None:

@@ -33,8 +33,8 @@ Mixture = Mapping[str, float]
 def mixture_of(spec: str) -> dict[str, float]:
     """Parse `main,listening=2,response=0.5`; a task without a number counts once.
 
-    Raises TrainingError for a name that is no task, a task that is named twice, and a weight that
-    is not above 0.
+    Raises TrainingError for a name that is no task, a task that is named twice, a weight that is
+    not above 0, and one of the main task, which the others are counted by.
     """
     found: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in spec.split(","))):
@@ -49,6 +49,10 @@ def mixture_of(spec: str) -> dict[str, float]:
             weight = 0.0
         if not 0 < weight <= 100:
             raise TrainingError(f"task {part!r}: the weight must be a number above 0, up to 100")
+        if name == MAIN and weight != 1:
+            raise TrainingError(
+                f"task {part!r}: the others are counted by the main task; give them weights instead"
+            )
         found[name] = weight
     if not found:
         raise TrainingError(f"no task in {spec!r}; expected some of {list(TASKS)}")

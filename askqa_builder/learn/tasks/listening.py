@@ -60,7 +60,7 @@ def _changed(
 ) -> tuple[str, str] | None:
     """A narrated sentence, and the same with another answer in the place of its own."""
     places = [
-        (sentence, answer, found)
+        (reading, sentence, answer, found)
         for reading in dialogue.readings
         for answer in reading.answers
         for sentence in told
@@ -68,8 +68,13 @@ def _changed(
     ]
     if not places:
         return None
-    sentence, answer, found = rng.choice(places)
-    rivals = [r.answers[0] for r in dialogue.readings if r.answers[0] not in sentence]
+    reading, sentence, answer, found = rng.choice(places)
+    rivals = [
+        r.answers[0]
+        for r in dialogue.readings
+        # another wording of the same answer would leave the statement true
+        if r.answers[0] not in sentence and r.answers[0] not in reading.answers
+    ]
     words = len(answer.split())
     other = (
         rng.choice(rivals)

@@ -218,7 +218,7 @@ async def opened(
         timeout_s=llm.timeout_s,
     )
     with build.paid(), ReplyCache(build.root / CACHE) as cache:
-        budget = Budget(llm.budget_usd, spent_usd=cache.spent_usd())
+        budget = Budget(llm.budget_usd, **cache.billed())
         endpoint = Endpoint(
             cache, base_url=llm.base_url, limits=limits, prices=prices, budget=budget
         )

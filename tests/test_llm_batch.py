@@ -322,3 +322,25 @@ def test_killed_at_any_moment_nothing_is_paid_twice(tmp_path: Path) -> None:
         assert len(server.paid_calls) == 120
         assert set(server.paid_calls.values()) == {1}
     assert not [p for p in tmp_path.iterdir() if SECRET.encode() in p.read_bytes()]
+
+
+def test_lines_without_a_count_and_garbled_ones_count_at_their_worst_in_all_runs(
+    cache: ReplyCache,
+) -> None:
+    def script(call: Call) -> Act:
+        number = int(call.text.split()[1])
+        return say("fine", usage=number % 3 > 0) if number < 6 else Act("send", b'{"choices": []}')
+
+    with OpenAIServer(script) as server:
+        budget = Budget(10.0)
+        use(server, cache, ask(TEXTS), budget=budget, rounds=1)
+        worst = json.loads(cache.read("SELECT keys FROM batches")[0][0])
+        assert len(worst) == 12
+    doubtful = 2 + 6
+    assert budget.spent_usd == pytest.approx(0.04 * 4)
+    assert budget.uncertain_usd == pytest.approx(sum(worst.values()) * doubtful / 12, rel=0.02)
+    assert budget.reserved_usd == 0
+    assert cache.billed() == {
+        "spent_usd": pytest.approx(budget.spent_usd),
+        "uncertain_usd": pytest.approx(budget.uncertain_usd),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -15,7 +16,7 @@ import pytest
 
 from askqa_builder.errors import BuildError, StorageError
 from askqa_builder.llm import cache as cache_module
-from askqa_builder.llm.cache import ReplyCache, StoredReply
+from askqa_builder.llm.cache import ReplyCache, StoredReply, merge
 
 WRITER = """
 import asyncio, sys
@@ -109,6 +110,33 @@ def test_spending_is_summed_and_unknown_prices_count_nothing(tmp_path: Path) -> 
         assert cache.spent_usd() == 0
         asyncio.run(main(cache))
         assert cache.spent_usd() == 0.75
+
+
+def test_what_may_have_been_billed_is_summed_and_merged_by_its_name(tmp_path: Path) -> None:
+    async def main(cache: ReplyCache) -> None:
+        await cache.put(b"k", reply(cost_usd=None), uncertain_usd=0.5)
+        assert await cache.doubt(0.25, "line 1")
+        assert not await cache.doubt(0.25, "line 1")
+        await cache.doubt(1.0)
+
+    path, other = tmp_path / "llm.sqlite", tmp_path / "other.sqlite"
+    for file in (path, other):
+        with ReplyCache(file) as cache:
+            asyncio.run(main(cache))
+            assert cache.billed() == {"spent_usd": 0, "uncertain_usd": 1.75}
+    merge(other, path, called="other")
+    with ReplyCache(path) as cache:
+        assert cache.uncertain_usd() == 1.75 * 2 - 0.25
+
+
+def test_a_file_of_an_earlier_version_gets_the_table_that_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "llm.sqlite"
+    with ReplyCache(path) as cache:
+        asyncio.run(cache.put(b"k", reply()))
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("DROP TABLE uncertain")
+    with ReplyCache(path) as cache:
+        assert cache.billed() == {"spent_usd": 0.25, "uncertain_usd": 0}
 
 
 def test_memos_are_kept_and_replaced(tmp_path: Path) -> None:

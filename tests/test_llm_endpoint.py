@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -388,7 +390,7 @@ def test_a_caller_who_gives_up_loses_nothing_that_was_paid(cache: ReplyCache) ->
 def test_what_cannot_be_kept_is_not_paid_any_more(
     cache: ReplyCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def full(key: bytes, reply: StoredReply) -> StoredReply:
+    async def full(key: bytes, reply: StoredReply, **more: float) -> StoredReply:
         raise StorageError("the disk is full")
 
     async def work(endpoint: Endpoint) -> None:
@@ -433,6 +435,47 @@ def test_the_budget_is_never_overrun(cache: ReplyCache) -> None:
         use(server, cache, work, prices=PRICES, budget=budget, limits=limits)
     assert 15.0 < budget.spent_usd + budget.uncertain_usd <= 20.0
     assert budget.spent_usd == pytest.approx(cache.spent_usd())
+
+
+@pytest.mark.parametrize("act", [say("ok", usage=False), cut(), garble(), hang()], ids=str)
+def test_what_may_have_been_billed_counts_in_all_later_runs(cache: ReplyCache, act: Act) -> None:
+    """Each call may cost $0.12: after two, a budget of 0.3 is used up for good."""
+    limits = replace(QUICK, attempts=1, timeout_s=0.3)
+
+    async def work(endpoint: Endpoint) -> None:
+        with contextlib.suppress(EndpointError):
+            await endpoint.fetch(ask(str(len(server.calls)), allowance=Usage(20, 100)))
+
+    with OpenAIServer(lambda call: act) as server:
+        for sent in (1, 2, 2, 2):
+            budget = Budget(0.3, **cache.billed())
+            use(server, cache, work, prices=PRICES, budget=budget, limits=limits)
+            assert len(server.calls) == sent
+            assert cache.billed() == {"spent_usd": 0, "uncertain_usd": pytest.approx(0.12 * sent)}
+            assert budget.uncertain_usd == pytest.approx(0.12 * sent)
+
+
+def test_a_request_that_is_given_up_in_flight_may_have_been_billed(cache: ReplyCache) -> None:
+    async def work(endpoint: Endpoint) -> None:
+        task = asyncio.create_task(endpoint.fetch(ask("hi", allowance=Usage(20, 100))))
+        while not server.calls:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    with OpenAIServer(lambda call: hang()) as server:
+        use(server, cache, work, prices=PRICES, limits=replace(QUICK, drain_s=0.1))
+    while not cache.uncertain_usd():  # the writer may be a moment behind
+        time.sleep(0.01)
+    assert cache.uncertain_usd() == pytest.approx(0.12)
+
+
+def test_negative_counts_are_none(cache: ReplyCache) -> None:
+    async def work(endpoint: Endpoint) -> None:
+        reply = await endpoint.fetch(ask("hi"))
+        assert (reply.usage, reply.cost_usd) == (None, None)
+
+    with OpenAIServer(lambda call: say("ok", completion_tokens=-1000)) as server:
+        use(server, cache, work, prices=PRICES)
 
 
 def test_a_budget_without_a_price_is_refused(cache: ReplyCache) -> None:

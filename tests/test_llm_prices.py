@@ -130,7 +130,7 @@ def test_what_may_have_been_billed_counts() -> None:
         budget = Budget(1.0)
         for _ in range(3):
             await budget.reserve(0.3)
-            budget.settle(0.3, uncertain=True)
+            budget.settle(0.3, uncertain_usd=0.3)
         with pytest.raises(BudgetError, match=r"\$0\.0000 and perhaps 0\.9000 spent"):
             await budget.reserve(0.3)
 

@@ -275,6 +275,18 @@ def test_the_budget_holds_over_runs(tmp_path: Path) -> None:
             assert server.paid == paid
 
 
+def test_what_a_cut_connection_may_have_cost_counts_in_all_later_calls(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('["*"]\n"tts-1" = { input = 0, output = 0, characters = 1000 }\n')
+    with OpenAIServer(lambda call: cut()) as server:
+        for _ in range(4):  # one object speaks the shards of a run; a run may also begin anew
+            engine = voice(server, tmp_path, prices=str(prices), budget_usd=0.055)  # for three
+            for word in ("one", "two"):
+                with pytest.raises(EndpointError):
+                    list(engine.speak_many([Line("x" * 11 + f" {word}", speaker())]))
+        assert len(server.calls) == 3
+
+
 def test_a_model_billed_by_tokens_counts_its_upper_bound(tmp_path: Path) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text('["*"]\n"tts-1" = { input = 1, output = 12 }\n')

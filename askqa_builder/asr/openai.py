@@ -72,7 +72,7 @@ class OpenAIRecogniser:
         )
         prices = load_prices(Path(settings.prices) if settings.prices else None)
         with ReplyCache(self._cache / CACHE_NAME) as cache:
-            budget = Budget(settings.budget_usd, spent_usd=cache.spent_usd())
+            budget = Budget(settings.budget_usd, **cache.billed())
             endpoint = Endpoint(
                 cache, base_url=self._base_url, limits=limits, prices=prices, budget=budget
             )

@@ -15,12 +15,12 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
-from askqa_builder.errors import BudgetError, EndpointError, RequestError
+from askqa_builder.errors import EndpointError, RequestError
 from askqa_builder.llm.batch_api import BatchApi, input_file
 from askqa_builder.llm.endpoint import Endpoint
 from askqa_builder.llm.requests import RawReply, Request, error_words, what_is_wrong
@@ -40,9 +40,17 @@ class Submitted:
     token: str
     batch_id: str | None
     model: str
-    keys: frozenset[str]
-    """Hex hashes of its requests: also their names (`custom_id`) in the batch."""
-    worst_usd: float
+    worst: Mapping[str, float]
+    """Hex hashes of its requests, also their names (`custom_id`) in the batch, to the dollars that
+    each may cost."""
+
+    @property
+    def keys(self) -> Set[str]:
+        return self.worst.keys()
+
+    @property
+    def worst_usd(self) -> float:
+        return sum(self.worst.values())
 
 
 class BatchEndpoint:
@@ -103,8 +111,11 @@ class BatchEndpoint:
             self.base_url,
         )
         for token, batch_id, model, keys, worst_usd in rows:
-            batch = Submitted(token, batch_id, model, frozenset(json.loads(keys)), worst_usd)
-            self._endpoint.budget.owe(worst_usd)
+            worst = json.loads(keys)
+            if isinstance(worst, list):  # written by an earlier version, which kept only the sum
+                worst = dict.fromkeys(worst, worst_usd / len(worst))
+            batch = Submitted(token, batch_id, model, worst)
+            self._endpoint.budget.owe(batch.worst_usd)
             self._start(batch)
         self._spawn(self._send_when_quiet())
         return self
@@ -176,11 +187,7 @@ class BatchEndpoint:
             size += len(request.content)
             worst_usd += more_usd
         if not chunk and not self._open:
-            error = BudgetError(
-                f"budget of ${budget.limit_usd:g} reached: ${budget.spent_usd:.4f} spent, "
-                f"{len(self._queue)} requests left; raise --budget-usd and run again: nothing "
-                f"that was paid is lost"
-            )
+            error = budget.reached(f"{len(self._queue)} requests left")
             for key in list(self._queue):
                 self._fail(key, error)
         for key in chunk:
@@ -192,11 +199,11 @@ class BatchEndpoint:
         return price.worst_usd(request.allowance, batch=True) if price is not None else 0.0
 
     async def _send(self, chunk: dict[str, Request]) -> None:
-        worst_usd = sum(self._worst_usd(request) for request in chunk.values())
-        await self._endpoint.budget.reserve(worst_usd)
+        worst = {key: self._worst_usd(request) for key, request in sorted(chunk.items())}
         model = next(iter(chunk.values())).model
-        batch = Submitted(secrets.token_hex(16), None, model, frozenset(chunk), worst_usd)
-        row = (batch.token, self.base_url, model, json.dumps(sorted(batch.keys)), worst_usd)
+        batch = Submitted(secrets.token_hex(16), None, model, worst)
+        await self._endpoint.budget.reserve(batch.worst_usd)
+        row = (batch.token, self.base_url, model, json.dumps(worst), batch.worst_usd)
         await self._endpoint.cache.write(
             lambda db: db.execute(
                 "INSERT INTO batches (token, endpoint, model, keys, worst_usd) "
@@ -238,7 +245,7 @@ class BatchEndpoint:
             else:
                 batch_id = await self._api.find(batch.token)
             if batch_id is None:
-                await self._close(batch, {}, 0.0)  # an earlier run died before it was created
+                await self._close(batch, {}, 0.0, 0.0)  # an earlier run died before it was created
                 return
             name = batch_id
             await self._endpoint.cache.write(
@@ -255,13 +262,14 @@ class BatchEndpoint:
         state = await self._api.wait(name, tell)
         del self.statuses[name]
         failures: dict[str, RequestError] = {}
-        spent_usd = 0.0
+        spent_usd = uncertain_usd = 0.0
 
         async def take(results: list[dict[str, Any]]) -> None:
-            nonlocal spent_usd
+            nonlocal spent_usd, uncertain_usd
             mine = [result for result in results if result.get("custom_id") in batch.keys]
-            costs = await asyncio.gather(*(self._keep(batch, r, failures) for r in mine))
-            spent_usd += sum(costs)
+            for cost in await asyncio.gather(*(self._keep(batch, r, failures) for r in mine)):
+                spent_usd += cost[0]
+                uncertain_usd += cost[1]
 
         for file_id in (state.output_file_id, state.error_file_id):
             if file_id is not None:
@@ -278,7 +286,7 @@ class BatchEndpoint:
                     for key in batch.keys & self._sent.keys():
                         self._sent[key] -= 1
                 await asyncio.sleep(self._poll_s)
-        await self._close(batch, failures, spent_usd)
+        await self._close(batch, failures, spent_usd, uncertain_usd)
         if state.status == "cancelled":
             raise EndpointError(
                 f"batch {batch_id} was cancelled at {self._endpoint.host}; run again to submit "
@@ -287,9 +295,10 @@ class BatchEndpoint:
 
     async def _keep(
         self, batch: Submitted, result: dict[str, Any], failures: dict[str, RequestError]
-    ) -> float:
-        """Keep a reply, or note the failure; return what it cost now."""
+    ) -> tuple[float, float]:
+        """Keep a reply, or note the failure; return what it cost now, and perhaps did."""
         key = result["custom_id"]
+        worst_usd = batch.worst[key]
         response = result.get("response") or {}
         status = response.get("status_code")
         content = self._endpoint.redact(json.dumps(response.get("body")).encode())
@@ -297,24 +306,43 @@ class BatchEndpoint:
         if status != 200 or wrong is not None:
             error = result.get("error") or response.get("body") or wrong
             failures[key] = RequestError(f"in a batch: {error_words(error)}", status=status)
-            return 0.0
+            if status != 200 or not await self._endpoint.cache.doubt(
+                worst_usd, f"{batch.token} {key}"
+            ):
+                return 0.0, 0.0
+            return 0.0, worst_usd
         if self._endpoint.cache.get(bytes.fromhex(key)) is not None:
-            return 0.0  # counted when it was kept: by an earlier run, or before a broken download
+            return (
+                0.0,
+                0.0,
+            )  # counted when it was kept: by an earlier run, or before a broken download
         like = Request("/chat/completions", b"", batch.model)
         _, cost_usd = await self._endpoint.keep(
-            bytes.fromhex(key), like, content, "application/json", data, batch=True
+            bytes.fromhex(key),
+            like,
+            content,
+            "application/json",
+            data,
+            worst_usd=worst_usd,
+            batch=True,
         )
-        return cost_usd or 0.0
+        return (0.0, worst_usd) if cost_usd is None else (cost_usd, 0.0)
 
     async def _close(
-        self, batch: Submitted, failures: dict[str, RequestError], spent_usd: float
+        self,
+        batch: Submitted,
+        failures: dict[str, RequestError],
+        spent_usd: float,
+        uncertain_usd: float,
     ) -> None:
         """Mark a batch as done, give out its replies, and queue what is still missing."""
         await self._endpoint.cache.write(
             lambda db: db.execute("UPDATE batches SET done = 1 WHERE token = ?", (batch.token,))
         )
         del self._open[batch.token]
-        self._endpoint.budget.settle(batch.worst_usd, spent_usd=spent_usd)
+        self._endpoint.budget.settle(
+            batch.worst_usd, spent_usd=spent_usd, uncertain_usd=uncertain_usd
+        )
         for key in batch.keys:
             if key not in self._waiting:
                 continue

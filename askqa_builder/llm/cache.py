@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import secrets
 import sqlite3
 import threading
 import time
@@ -34,7 +35,7 @@ CREATE TABLE IF NOT EXISTS replies (
     content BLOB NOT NULL,          -- the body, as it came
     content_type TEXT NOT NULL,
     model TEXT NOT NULL,
-    cost_usd REAL,                  -- at the price of the day it was paid; null: price unknown
+    cost_usd REAL,                  -- at the price of the day it was paid; null: unknown
     via TEXT NOT NULL,              -- call | batch
     paid_at REAL NOT NULL           -- seconds since the epoch
 );
@@ -44,9 +45,13 @@ CREATE TABLE IF NOT EXISTS batches (
     endpoint TEXT NOT NULL,
     batch_id TEXT,                  -- the provider's; null until it has told us
     model TEXT NOT NULL,
-    keys TEXT NOT NULL,             -- JSON list of hex keys
+    keys TEXT NOT NULL,             -- JSON: hex key to what its request may cost
     worst_usd REAL NOT NULL,        -- what was set aside for it
     done INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS uncertain (
+    id TEXT PRIMARY KEY,            -- random, or that of a batch's line
+    usd REAL NOT NULL               -- the most it may have cost
 );
 """
 
@@ -59,7 +64,7 @@ class StoredReply:
     content_type: str
     model: str
     cost_usd: float | None
-    """What it cost when it was paid; None where the price was unknown."""
+    """What it cost when it was paid; None where price or usage was unknown."""
     via: Literal["call", "batch"] = "call"
     paid_at: float = field(default_factory=time.time)
     """Seconds since the epoch."""
@@ -124,10 +129,13 @@ class ReplyCache:
             ).fetchone()
         return StoredReply(*row) if row is not None else None
 
-    async def put(self, key: bytes, reply: StoredReply) -> StoredReply:
+    async def put(
+        self, key: bytes, reply: StoredReply, *, uncertain_usd: float = 0.0
+    ) -> StoredReply:
         """Store a reply; return, after the commit, the one that the file now holds.
 
-        That is another process's where it was first: what has been used stays.
+        That is another process's where it was first: what has been used stays. `uncertain_usd`:
+        the most it may have cost, where that is not known.
         """
 
         def write(connection: sqlite3.Connection) -> StoredReply:
@@ -137,6 +145,8 @@ class ReplyCache:
                 f"INSERT INTO replies (key, {_COLUMNS}) VALUES ({marks}) ON CONFLICT DO NOTHING",
                 (key, *values),
             ).rowcount
+            if uncertain_usd:
+                _add_uncertain(connection, uncertain_usd)
             if added:
                 return reply
             first = f"SELECT {_COLUMNS} FROM replies WHERE key = ?"
@@ -150,6 +160,21 @@ class ReplyCache:
         """Return what all replies in the file cost (those of unknown price count as nothing)."""
         (total,) = self.read("SELECT COALESCE(SUM(cost_usd), 0) FROM replies")[0]
         return float(total)
+
+    def uncertain_usd(self) -> float:
+        """Return the most that may have been billed beside that, in all runs: for replies that
+        came without a count of tokens, and for requests whose reply never came whole."""
+        (total,) = self.read("SELECT COALESCE(SUM(usd), 0) FROM uncertain")[0]
+        return float(total)
+
+    def billed(self) -> dict[str, float]:
+        """Both, as a `Budget` takes them."""
+        return {"spent_usd": self.spent_usd(), "uncertain_usd": self.uncertain_usd()}
+
+    def doubt(self, usd: float, name: str | None = None) -> asyncio.Future[Any]:
+        """Note what may have been billed. Awaited, tells when it is on the disk whether it is new:
+        what has the same `name` is counted once."""
+        return self._post(lambda db: _add_uncertain(db, usd, name))
 
     def memo(self, name: str) -> str | None:
         """Return a small fact learnt about an endpoint."""
@@ -171,10 +196,13 @@ class ReplyCache:
 
         A `write` that raises undoes and fails its whole transaction, so it must not.
         """
+        return await self._post(write)
+
+    def _post(self, write: _Write) -> asyncio.Future[Any]:
         assert not self._closed, "the cache is closed"
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._inbox.put(_Job(write, future))
-        return await future
+        return future
 
     def _write(self) -> None:
         connection: sqlite3.Connection | None = None
@@ -262,6 +290,7 @@ def merge(other: Path, path: Path, *, called: str) -> None:
             BEGIN IMMEDIATE;
             INSERT OR REPLACE INTO replies SELECT * FROM other.replies;
             INSERT OR REPLACE INTO memos SELECT * FROM other.memos;
+            INSERT OR IGNORE INTO uncertain SELECT * FROM other.uncertain;
             INSERT INTO batches SELECT * FROM other.batches WHERE true
                 ON CONFLICT (token) DO UPDATE SET
                     batch_id = coalesce(batch_id, excluded.batch_id),
@@ -335,6 +364,12 @@ def _hand_over(jobs: list[_Job], values: list[Any], failure: BaseException | Non
             loop.call_soon_threadsafe(resolve, indices)
 
 
+def _add_uncertain(connection: sqlite3.Connection, usd: float, name: str | None = None) -> bool:
+    row = (name or secrets.token_hex(16), usd)
+    added = connection.execute("INSERT OR IGNORE INTO uncertain VALUES (?, ?)", row).rowcount
+    return added > 0
+
+
 def _prepare(connection: sqlite3.Connection, called: Path | str) -> None:
     """Make the tables in a new file; refuse a file of another format."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
@@ -350,3 +385,5 @@ def _prepare(connection: sqlite3.Connection, called: Path | str) -> None:
             f"{called}: format {found!r} is not "
             f"the request cache's ({_FORMAT}); move it away, or use the version that wrote it"
         )
+    else:
+        connection.executescript(_SCHEMA)  # files of earlier versions have fewer tables

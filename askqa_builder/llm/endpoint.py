@@ -11,9 +11,10 @@ import asyncio
 import os
 import random
 from collections import Counter
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from askqa_builder.errors import (
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 OPENAI_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +226,11 @@ class Endpoint:
         content_type: str,
         data: Any,
         *,
+        worst_usd: float,
         batch: bool = False,
     ) -> tuple[RawReply, float | None]:
-        """Store a reply that was just paid for; return it, durable, and what it cost."""
+        """Store a reply that was just paid for; return it, durable, and what it cost: None where
+        that is not known, and then `worst_usd` counts in this and all later runs."""
         price = self.price(request.model)
         usage = read_usage(data)
         if usage is None and price is not None and request.kind == "audio":
@@ -235,7 +240,9 @@ class Endpoint:
             cost_usd = price.cost_usd(usage, batch=batch)
         via: Literal["call", "batch"] = "batch" if batch else "call"
         stored = await self.cache.put(
-            key, StoredReply(content, content_type, request.model, cost_usd, via)
+            key,
+            StoredReply(content, content_type, request.model, cost_usd, via),
+            uncertain_usd=worst_usd if cost_usd is None else 0.0,
         )
         if stored.content is not content:  # another process paid for it first
             data = what_is_wrong(request.kind, stored.content, stored.content_type)[1]
@@ -287,30 +294,49 @@ class Endpoint:
         task = asyncio.current_task()
         assert task is not None
         self._on_wire.add(task)
-        spent_usd, uncertain = 0.0, True
+        spent_usd, uncertain_usd = 0.0, worst_usd
         try:
             self.stats.sent += 1
             assert self._wire is not None, "use `async with Endpoint(…)`"
             outcome = await self._wire.exchange(request)
             if isinstance(outcome, Failure):
-                uncertain = outcome.maybe_billed
+                if not outcome.maybe_billed:
+                    uncertain_usd = 0.0
+                elif worst_usd:
+                    await self._kept(self.cache.doubt(worst_usd))
                 return outcome
             self._breaker.on_success()
             self._gate.window.on_success()
             if (wait_s := exhausted_s(outcome.headers)) is not None:
                 self._gate.pause(wait_s)
-            try:
-                reply, cost_usd = await self.keep(
-                    key, request, outcome.content, outcome.content_type, outcome.data
+            reply, cost_usd = await self._kept(
+                self.keep(
+                    key,
+                    request,
+                    outcome.content,
+                    outcome.content_type,
+                    outcome.data,
+                    worst_usd=worst_usd,
                 )
-            except BuildError as error:  # a full disk, say: what cannot be kept must not be paid
-                self._stopped = error
-                raise
-            spent_usd, uncertain = cost_usd or 0.0, cost_usd is None
+            )
+            if cost_usd is not None:
+                spent_usd, uncertain_usd = cost_usd, 0.0
             return reply
+        except asyncio.CancelledError:  # nobody waits for the reply any more; the bill may come
+            if worst_usd:
+                self.cache.doubt(worst_usd)
+            raise
         finally:
-            self.budget.settle(worst_usd, spent_usd=spent_usd, uncertain=uncertain)
+            self.budget.settle(worst_usd, spent_usd=spent_usd, uncertain_usd=uncertain_usd)
             self._on_wire.discard(task)
+
+    async def _kept(self, writing: Awaitable[T]) -> T:
+        """Wait for a commit: what cannot be kept (a full disk, say) must not be paid."""
+        try:
+            return await writing
+        except BuildError as error:
+            self._stopped = error
+            raise
 
     def _judge(self, failure: Failure, request: Request, attempt: int, started_at: float) -> float:
         """Count a failure; return the wait before the next try, or raise."""

@@ -143,16 +143,24 @@ class Budget:
     """Dollars that may be spent: each call reserves its worst case first, and settles after.
 
     `spent + uncertain + reserved` never exceeds the limit. *Uncertain* is what may have been
-    billed without a reply reaching us (timeouts, cut connections): it is counted at its worst.
+    billed without a reply reaching us (timeouts, cut connections), or with one that does not say
+    how much: it is counted at its worst.
     """
 
-    def __init__(self, limit_usd: float | None = None, *, spent_usd: float = 0.0) -> None:
-        """`spent_usd`: what earlier runs of the same build spent (`ReplyCache.spent_usd`)."""
+    def __init__(
+        self,
+        limit_usd: float | None = None,
+        *,
+        spent_usd: float = 0.0,
+        uncertain_usd: float = 0.0,
+    ) -> None:
+        """`spent_usd`, `uncertain_usd`: of earlier runs of the same build, as its `ReplyCache`
+        tells."""
         if limit_usd is not None and not limit_usd > 0:
             raise SettingsError(f"a budget of {limit_usd!r} dollars allows nothing")
         self.limit_usd = limit_usd
         self.spent_usd = spent_usd
-        self.uncertain_usd = 0.0
+        self.uncertain_usd = uncertain_usd
         self.reserved_usd = 0.0
         self._open = 0
         self._waiting: list[asyncio.Future[None]] = []
@@ -172,12 +180,7 @@ class Budget:
         while self.limit_usd is not None:
             gone = self.spent_usd + self.uncertain_usd
             if gone + worst_usd > self.limit_usd:
-                unsure = f" and perhaps {self.uncertain_usd:.4f}" if self.uncertain_usd else ""
-                raise BudgetError(
-                    f"budget of ${self.limit_usd:g} reached: ${self.spent_usd:.4f}{unsure} spent, "
-                    f"the next call may cost ${worst_usd:.4f}; raise --budget-usd and run again: "
-                    f"nothing that was paid is lost"
-                )
+                raise self.reached(f"the next call may cost ${worst_usd:.4f}")
             if gone + self.reserved_usd + worst_usd <= self.limit_usd:
                 break
             change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -185,18 +188,28 @@ class Budget:
             await change
         self.owe(worst_usd)
 
+    def reached(self, left: str) -> BudgetError:
+        """The error of who may not go on; `left`: what there was to do, in words."""
+        unsure = f" and perhaps {self.uncertain_usd:.4f}" if self.uncertain_usd else ""
+        return BudgetError(
+            f"budget of ${self.limit_usd:g} reached: ${self.spent_usd:.4f}{unsure} spent, {left}; "
+            f"raise --budget-usd and run again: nothing that was paid is lost"
+        )
+
     def owe(self, worst_usd: float) -> None:
         """Set aside what an earlier run has already committed itself to (an open batch)."""
         self.reserved_usd += worst_usd
         self._open += 1
 
-    def settle(self, worst_usd: float, *, spent_usd: float = 0.0, uncertain: bool = False) -> None:
-        """Turn a reservation into what was spent (nothing; or perhaps all of it)."""
+    def settle(
+        self, worst_usd: float, *, spent_usd: float = 0.0, uncertain_usd: float = 0.0
+    ) -> None:
+        """Turn a reservation into what was spent, and what perhaps was."""
         self._open -= 1
         # Exactly zero when nothing is open: a rounding error left over could block the last call.
         self.reserved_usd = self.reserved_usd - worst_usd if self._open else 0.0
         self.spent_usd += spent_usd
-        self.uncertain_usd += worst_usd if uncertain else 0.0
+        self.uncertain_usd += uncertain_usd
         waiting, self._waiting = self._waiting, []
         for change in waiting:
             if not change.done():

@@ -152,7 +152,7 @@ def read_usage(data: Any) -> Usage | None:
         return None
     into = counts.get("prompt_tokens", counts.get("input_tokens"))
     out = counts.get("completion_tokens", counts.get("output_tokens"))
-    if not isinstance(into, int) or not isinstance(out, int):
+    if not isinstance(into, int) or not isinstance(out, int) or min(into, out) < 0:
         return None
     details = counts.get("prompt_tokens_details") or counts.get("input_token_details") or {}
     out_details = counts.get("completion_tokens_details") or {}
@@ -202,4 +202,4 @@ def error_words(data: Any) -> str:
 
 def _count(details: Any, name: str) -> int:
     value = details.get(name) if isinstance(details, dict) else None
-    return value if isinstance(value, int) else 0
+    return max(0, value) if isinstance(value, int) else 0

@@ -174,7 +174,7 @@ class OpenAIVoices:
                 base_url=self._base_url,
                 limits=self._limits,
                 prices=prices,
-                budget=Budget(settings.budget_usd, spent_usd=cache.spent_usd()),
+                budget=Budget(settings.budget_usd, **cache.billed()),
             )
             async with endpoint, asyncio.TaskGroup() as group:
                 for index in range(len(requests)):

@@ -47,6 +47,7 @@ class Room:
         self._cache = ReplyCache(cache)
         self._budget = budget or Budget()
         self._budget.spent_usd = max(self._budget.spent_usd, self._cache.spent_usd())
+        self._budget.uncertain_usd = max(self._budget.uncertain_usd, self._cache.uncertain_usd())
         self._runner = asyncio.Runner()
         self._open = AsyncExitStack()
 

@@ -365,7 +365,9 @@ def test_predictions_made_elsewhere_are_scored_as_the_official_scorer_does(
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.parametrize("option", ["--perturb=noise=10", "--probe-audio", "--user=m"])
+@pytest.mark.parametrize(
+    "option", ["--perturb=noise=10", "--probe-audio", "--user=m", "--split=train", "--rounds=0"]
+)
 def test_option_without_use_is_refused(spoken: Path, tmp_path: Path, option: str) -> None:
     line = one_line_here(
         "evaluate",

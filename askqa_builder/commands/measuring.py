@@ -149,6 +149,8 @@ def evaluate(
     with ExitStack() as stack:
         if is_benchmark(data):
             without_use = {
+                "--split": split != "test",
+                "--rounds": rounds != 1,
                 "--perturb": perturb,
                 "--probe-audio": probe_audio,
                 "--user": user,

@@ -3,10 +3,10 @@
     python benchmarks/plan.py [--source squad:FILE] [--dialogues 1000000] [--count 200]
 
 Makes a small build on one core and reads the processor's clock, not the wall's: so it may run
-beside other work. The tables of docs/scale.md are what it prints. How fast Coqui's VITS is on a
-core it takes from docs/benchmarks.json. For a language model it counts
-the characters of every request that one dialogue takes (four of them to a token), with a model by
-script that never has to be asked twice.
+beside other work. The table of docs/scale.md is what it prints. How fast Coqui's VITS is on a
+core it takes from docs/benchmarks.json. For a language model it counts the characters of every
+request that one dialogue takes (four of them to a token), with a model by script that never has
+to be asked twice.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 from results import result
@@ -28,7 +29,9 @@ from scripted_models import good_model, good_reply, write_stories
 
 VITS_ON_A_GPU = 67.12
 """× real time, one sentence at a time on a V100: Kim, Kong, Son (2021), VITS, table 3."""
-BENCHMARKS = Path(__file__).parent.parent / "docs" / "benchmarks.json"
+ROOT = Path(__file__).parent.parent
+BENCHMARKS = ROOT / "docs" / "benchmarks.json"
+PRICES, WRITER = ROOT / "askqa_builder" / "llm" / "prices.toml", "gpt-4.1-mini"
 CORE_HOUR_USD, GPU_HOUR_USD, GB_MONTH_USD = 0.04, 2.5, 0.023
 """List prices of the size that clouds ask in 2026; put in your own."""
 
@@ -46,11 +49,16 @@ def size(*folders: Path) -> int:
     return sum(p.stat().st_size for f in folders for p in f.rglob("*") if p.is_file())
 
 
-def vits_on_a_core() -> float:
+def vits_on_a_core(path: Path = BENCHMARKS) -> float:
     """× real time of Coqui's VITS with one thread, all of the stage's work included: of
-    `benchmarks/run.py coqui`."""
-    rows = json.loads(BENCHMARKS.read_text())["coqui"]["rows"]
-    return next(float(row["value"]) for row in rows if row["what"].endswith("1 thread: clips"))
+    `benchmarks/run.py coqui`. Ends the script where that has not been measured."""
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    for row in results.get("coqui", {}).get("rows", []):
+        if row["what"].endswith("1 thread: clips"):
+            return float(row["value"])
+    raise SystemExit(
+        f"{path}: no row of Coqui's VITS with 1 thread; run python benchmarks/run.py coqui"
+    )
 
 
 def requests_of_one_dialogue(folder: Path, count: int = 24) -> tuple[float, float, float]:
@@ -74,6 +82,7 @@ def main() -> None:
     parser.add_argument("--dialogues", type=int, default=1_000_000)
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
+    on_a_core = vits_on_a_core()  # before the work: it may be missing
     with tempfile.TemporaryDirectory() as folder:
         build = Path(folder) / "build"
         start_s = askqa("check", "--help")
@@ -103,30 +112,48 @@ def main() -> None:
         result(f"disk: {name}", count / made / 1000, "kB/dialogue")
     result("language-model writer, requests", asked, "per dialogue")
     million = given.dialogues
-    core_hours = {name: seconds * million / 3600 for name, seconds in cpu_s.items()}
-    total = sum(core_hours.values())
-    print(f"\n| for {million:,} dialogues | 2 cores | 64 cores | core hours | dollars |")
-    print("|---|---|---|---|---|")
-    vits = ("VITS instead of espeak, on cores", speech_s * million / vits_on_a_core() / 3600)
-    for name, hours in [*core_hours.items(), ("all", total), vits]:
+    spoken_hours = speech_s * million / 3600
+    titles = {
+        "generate": "generate, offline writers",
+        "synthesize": "synthesize, espeak",
+        "release": "release",
+    }
+    rows = [
+        (titles[name], f"{1000 * seconds:.0f} ms", seconds * million / 3600)
+        for name, seconds in cpu_s.items()
+    ]
+    every_s = sum(cpu_s.values())
+    rows += [
+        ("**all**", f"{1000 * every_s:.0f} ms", every_s * million / 3600),
+        (
+            "VITS instead of espeak, on cores",
+            f"{on_a_core:.2f} × real time",
+            spoken_hours / on_a_core,
+        ),
+    ]
+    print(f"\n{million:,} dialogues:\n")
+    print("| stage | measured | 2 cores | 64 cores | core hours | dollars |")
+    print("|---|---|---|---|---|---|")
+    for name, measured, hours in rows:
         print(
-            f"| {name} | {hours / 2:,.1f} h | {hours / 64:,.2f} h | {hours:,.1f} "
+            f"| {name} | {measured} | {hours / 2:,.1f} h | {hours / 64:,.2f} h | {hours:,.1f} "
             f"| {hours * CORE_HOUR_USD:,.2f} |"
         )
-    gpu_hours = speech_s * million / VITS_ON_A_GPU / 3600
+    gpu_hours = spoken_hours / VITS_ON_A_GPU
     print(
-        f"| VITS at {VITS_ON_A_GPU:g} × real time, on 8 GPUs {gpu_hours / 8:,.1f} h | | "
+        f"| VITS instead of espeak, on 8 GPUs | not measured | | {gpu_hours / 8:,.1f} h "
         f"| {gpu_hours:,.0f} GPU hours | {gpu_hours * GPU_HOUR_USD:,.0f} |"
     )
-    print(f"\nspeech: {speech_s * million / 3600:,.0f} hours")
+    price = tomllib.loads(PRICES.read_text())["api.openai.com"][WRITER]
+    paid = (tokens_in * price["input"] + tokens_out * price["output"]) * million / 1e6
+    print(
+        f"| language-model writer | {asked:.0f} requests, {tokens_in:,.0f} tokens in, "
+        f"{tokens_out:,.0f} out | | | | {paid:,.0f} |"
+    )
+    print(f"\nspeech: {spoken_hours:,.0f} hours, {speech_s:.1f} s a dialogue")
     for name, count in stored.items():
         gigabytes = count / made * million / 1e9
         print(f"disk: {name} {gigabytes:,.0f} GB, {gigabytes * GB_MONTH_USD:,.0f} dollars a month")
-    print(
-        f"language model: {asked:.1f} requests, {tokens_in:,.0f} tokens in and {tokens_out:,.0f} "
-        f"out a dialogue: {asked * million / 1e6:.1f} million requests, "
-        f"{tokens_in * million / 1e9:.1f} and {tokens_out * million / 1e9:.1f} billion tokens"
-    )
 
 
 if __name__ == "__main__":

@@ -52,13 +52,19 @@ def manifest() -> ReleaseManifest:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The parquet files of a release of four dialogues, one with a hostile title."""
+    return release_of(
+        tmp_path, {split: [hostile(row) for row in rows] for split, rows in ROWS.items()}
+    )
+
+
+def release_of(folder: Path, splits: dict[str, list[dict[str, Any]]]) -> Path:
+    """The parquet files of a release."""
     for config in ("dialogues", "text"):
-        (tmp_path / config).mkdir()
-        schema = arrow_schema(config)
-        for split, rows in ROWS.items():
-            table = pa.Table.from_pylist([hostile(row) for row in rows], schema=schema)
-            pq.write_table(table, tmp_path / config / f"{split}-00000.parquet")
-    return tmp_path
+        (folder / config).mkdir(parents=True)
+        for split, rows in splits.items():
+            table = pa.Table.from_pylist(rows, schema=arrow_schema(config))
+            pq.write_table(table, folder / config / f"{split}-00000.parquet")
+    return folder
 
 
 def hostile(row: dict[str, Any]) -> dict[str, Any]:
@@ -118,10 +124,7 @@ def test_what_is_misheard_is_counted_over_all_words(tmp_path: Path) -> None:
     for row in rows:  # on one passage, so its narration is one sound
         row["narration"] = [heard(row["narration"][0], 3, 5), row["narration"][1]]
         row["turns"] = [heard(row["turns"][0], 1, 4), heard(row["turns"][1], 0, 1)]
-    for config in ("dialogues", "text"):
-        (folder / config).mkdir(parents=True)
-        table = pa.Table.from_pylist(rows, schema=arrow_schema(config))
-        pq.write_table(table, folder / config / "train-00000.parquet")
+    release_of(folder, {"train": rows})
     assert statistics(folder).misheard == {"e|r": (3 + 2 * 1, 5 + 2 * 5)}
     assert "| heard by e\\|r | 33.3 % of 15 words misheard |" in card(folder)
 
@@ -190,6 +193,47 @@ def test_claims_that_do_not_hold_are_not_made(folder: Path) -> None:
     assert "article or story" not in card(folder)
     assert "no user voice" not in card(folder)
     assert "No passage is in two splits. What was" in card(folder)
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("verify", [0, 2])
+def test_what_a_language_model_wrote_is_said_to_be_verified_only_where_it_was(
+    tmp_path: Path, verify: int
+) -> None:
+    row = dialogue("a")
+    row["provenance"] |= {"writer": "llm"}
+    release_of(tmp_path, {"train": [row]})
+    stages: dict[str, Any] = dict(manifest().stages)
+    stages["dialogues"] = stages["dialogues"] | {"settings": {"verify": verify}}
+    write_card(tmp_path, manifest().model_copy(update={"stages": stages}), ReleaseSettings())
+    text = (tmp_path / "README.md").read_text()
+    assert ("Independent solvers" in text) == (verify > 0)
+    assert ("by programs and by language models, not" in text) == (verify > 0)
+    assert ("No independent solver" in text) == (verify == 0)
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("writer", "engine", "asr", "says"),
+    [
+        ("contrast", "espeak", "faster-whisper:tiny", "again:"),
+        ("llm", "espeak", "none", "again, as long as the endpoints' replies are kept"),
+        ("contrast", "openai", "none", "again, as long as the endpoints' replies are kept"),
+        ("contrast", "espeak", "openai:w", "again, as long as the endpoints' replies are kept"),
+        ("contrast", "coqui", "none", "again; voices of Coqui do so on machines of one kind:"),
+    ],
+)
+def test_the_same_set_again_is_promised_with_its_conditions(
+    tmp_path: Path, writer: str, engine: str, asr: str, says: str
+) -> None:
+    row = dialogue("a")
+    row["provenance"] |= {"writer": writer}
+    row["voices"]["user"] = row["voices"]["user"] | {"engine": engine}
+    release_of(tmp_path, {"train": [row]})
+    stages: dict[str, Any] = dict(manifest().stages)
+    stages["speech"] = stages["speech"] | {"settings": {"asr": asr, "max_wer": 0.3}}
+    write_card(tmp_path, manifest().model_copy(update={"stages": stages}), ReleaseSettings())
+    assert f"give the same data set {says}" in (tmp_path / "README.md").read_text()
 
 
 def test_the_checked_in_example_is_of_this_template() -> None:

@@ -16,7 +16,7 @@ from pipeline import one_line
 from askqa_builder.errors import ReleaseError
 from askqa_builder.files import sha256_of
 from askqa_builder.release.diff import Diff, check_step, compare, smallest_next
-from askqa_builder.release.folder import ReleaseManifest
+from askqa_builder.release.folder import ReleaseManifest, changelog, read_manifest
 from askqa_builder.release.index import HISTORY, index_schema, read_history, write_history
 from askqa_builder.release.licences import RELEASABLE, licence_for
 from askqa_builder.release.rows import CONFIGS, FEATURES
@@ -101,6 +101,34 @@ def test_every_change_is_told_and_has_its_step(
     if step in ("minor", "major"):
         with pytest.raises(ReleaseError, match=rf"{step} step; use {following} or later"):
             check_step(diff.model_copy(update={"new": "1.0.1"}))
+
+
+def test_a_version_that_goes_back_is_told_as_such(tmp_path: Path) -> None:
+    diff = changes(tmp_path, version="0.9.0")
+    says = r"0\.9\.0 goes back: 1\.0\.0 is there \(no dialogue changed\); use 1\.0\.1 or later"
+    with pytest.raises(ReleaseError, match=says):
+        check_step(diff)
+
+
+@pytest.mark.parametrize(
+    ("new", "options", "entry"),
+    [
+        ({k: OLD[k] for k in "ab"}, {}, "  - removed: c\n"),
+        (OLD, {"changed": {"b": "text"}}, "  - changed in text: b\n"),
+        (OLD | {"a": ("test", "p1")}, {}, "  - moved: a\n"),
+        (OLD, {"changed": {"b": "voices"}}, "  - with other speakers: b\n"),
+    ],
+)
+def test_the_changelog_names_what_makes_a_major_step(
+    tmp_path: Path, new: Rows, options: Any, entry: str
+) -> None:
+    diff = changes(tmp_path, new, version="2.0.0", **options)
+    assert diff.step == "major"
+    old = tmp_path / "old"
+    (old / "CHANGELOG.md").write_text("# Changelog\n\n## 1.0.0\n\n- First release.\n")
+    text = changelog(old, read_manifest(tmp_path / "new"), diff)
+    assert entry in text
+    assert text.index("## 2.0.0") < text.index("## 1.0.0")
 
 
 def test_another_schema_is_a_major_step(tmp_path: Path) -> None:

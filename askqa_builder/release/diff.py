@@ -180,6 +180,11 @@ def check_step(diff: Diff) -> None:
                 f"--version {diff.new}: a release {diff.old} with other content is there "
                 f"({summary(diff)}); use {needed} or later"
             )
+    elif new < old:
+        raise ReleaseError(
+            f"--version {diff.new} goes back: {diff.old} is there ({summary(diff)}); use {needed} "
+            "or later"
+        )
     elif new < parse_version(needed):
         raise ReleaseError(
             f"--version {diff.new} after {diff.old}: {summary(diff)}, which is a {diff.step} "

@@ -113,7 +113,7 @@ def release(
         manifest = _manifest(build, settings, version, parts)
         _write_history(fresh, manifest, previous)
         changes = _changes(previous, fresh, manifest)
-        write_text(fresh / CHANGELOG, _changelog(previous, manifest, changes))
+        write_text(fresh / CHANGELOG, changelog(previous, manifest, changes))
         write_card(fresh, manifest, settings)
         write_samples(fresh, fresh / LISTEN, count=_SAMPLES)
         for path in sorted(fresh.rglob("*")):
@@ -218,7 +218,8 @@ def _check_unchanged(previous: Path | None, manifest: ReleaseManifest) -> None:
         )
 
 
-def _changelog(previous: Path | None, manifest: ReleaseManifest, changes: Diff | None) -> str:
+def changelog(previous: Path | None, manifest: ReleaseManifest, changes: Diff | None) -> str:
+    """CHANGELOG.md: an entry for this version above those of the release before."""
     title = "# Changelog\n"
     rows = manifest.rows["dialogues"]
     holds = f"{sum(rows.values()):,} dialogues, {sum(manifest.hours.values()):.2f} hours: " + (
@@ -236,6 +237,7 @@ def _changelog(previous: Path | None, manifest: ReleaseManifest, changes: Diff |
             ("removed", changes.removed),
             ("changed in text", changes.text),
             ("moved", changes.split),
+            ("with other speakers", changes.voice),
             ("columns", changes.columns),
         )
         if ids

@@ -99,7 +99,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 LLM = ("--source", "squad:stories.json", "--count", "2", "--model", "m", "--out", "new")
-EVALUATE = ("evaluate", "data", "--out", "results", "--model")
+EVALUATE = ("evaluate", "data", "--user-voices", "espeak", "--out", "results", "--model")
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 LLM = ("--source", "squad:stories.json", "--count", "2", "--model", "m", "--out", "new")
-EVALUATE = ("evaluate", "data", "--user-voices", "espeak", "--out", "results", "--model")
+EVALUATE = ("evaluate", "data", "--out", "results", "--model")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ EVALUATE = ("evaluate", "data", "--user-voices", "espeak", "--out", "results", "
         ("voices", "openai:m", "--base-url", URL, "--sample", "heard"),
         (*EVALUATE, "openai:m", "--base-url", URL),
         (*EVALUATE, f"openai:m@{URL}"),
-        (*EVALUATE, f"openai:m@{URL}", "-j", "2"),
+        (*EVALUATE, f"openai:m@{URL}", "--rounds", "0", "-j", "2"),
         (*EVALUATE, f"cascade:w@{URL}+m@http://127.0.0.1:9/v1"),
         (*EVALUATE, f"cascade:w@http://127.0.0.1:9/v1+m@{URL}"),
         (*EVALUATE, "oracle-text", "--user", f"m@{URL}"),

@@ -319,6 +319,30 @@ def test_broken_line_of_sd_qa_is_named(tmp_path: Path) -> None:
 # --- running
 
 
+def test_other_content_of_the_same_length_is_other_data(spoken: Path, tmp_path: Path) -> None:
+    def digest() -> str:
+        return open_benchmark(f"spoken-squad:{spoken}", audio=tmp_path / "audio").digest
+
+    seen = {digest()}
+    wav(tmp_path / "audio" / "0_1_1.wav", 1.5, 0.7)  # as a noisy copy is
+    seen.add(digest())
+    (tmp_path / "audio" / "words.ctm").write_text("0_1_0 1 0.0 0.5 The\n")
+    seen.add(digest())
+    assert len(seen) == 3
+
+
+def test_other_sound_questions_or_people_of_sd_qa_are_other_data(tmp_path: Path) -> None:
+    folder = sd_qa_folder(tmp_path)
+    seen = {open_benchmark(f"sd-qa:{folder}").digest}
+    wav(folder / "gbr" / "wav_eng" / "8.wav", 0.5, 0.7)
+    seen.add(open_benchmark(f"sd-qa:{folder}").digest)
+    for name in ("english.test.txt", "gbr/metadata.csv"):
+        path = folder / name
+        path.write_text(path.read_text().replace("Euclid", "Archer").replace("S1", "S9"))
+        seen.add(open_benchmark(f"sd-qa:{folder}").digest)
+    assert len(seen) == 4
+
+
 def test_finished_run_is_not_repeated(spoken: Path, tmp_path: Path) -> None:
     benchmark = open_benchmark(f"spoken-squad:{spoken}")
     parrot = Parrot({"q": "burned down"})

@@ -53,7 +53,7 @@ class Benchmark:
     """What the model is given, and how it is scored."""
     prompt: str
     digest: str
-    """Hash of the files, so that nobody compares different data."""
+    """Hash of the content of all files, so that nobody compares different data."""
     items: Callable[[], Iterator[Item]]
     skipped: dict[str, int] = field(default_factory=dict)
     """Questions that cannot be scored, by reason; complete when all items have been read."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from askqa_builder.errors import EvaluationError
 from askqa_builder.evaluate.benchmarks import OPEN_PROMPT, SPAN_PROMPT, Benchmark, published
 from askqa_builder.evaluate.items import Item
 from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
-from askqa_builder.files import digest
+from askqa_builder.files import digest, sha256_of
 from askqa_builder.schema import Reading, Sex, Speaker
 from askqa_builder.sources.common import one_line, read_text
 
@@ -91,16 +92,25 @@ def sd_qa(folder: Path) -> Benchmark:
         + "free response, SQuAD v1.1 EM and F1"
         + (" with minimal answers" if open_book else ""),
         prompt=SPAN_PROMPT if open_book else OPEN_PROMPT,
-        digest=digest([_facts(folder, dialect) for dialect in dialects]),
+        digest=digest(*(_facts(folder, path) for d in dialects for path in _files(d))),
         items=lambda: _items(dialects, skipped),
         skipped=skipped,
         published=published("sd-qa"),
     )
 
 
-def _facts(folder: Path, dialect: _Dialect) -> list[JsonValue]:
-    path = dialect.annotations
-    return [str(path.relative_to(folder)), path.stat().st_size, len(dialect.speakers)]
+def _files(dialect: _Dialect) -> list[Path]:
+    """All that is read of a dialect."""
+    return [
+        dialect.annotations,
+        dialect.folder / "metadata.csv",
+        *sorted(dialect.folder.parent.glob("*.txt")),
+        *sorted(dialect.folder.glob("wav_*/*.wav")),
+    ]
+
+
+def _facts(folder: Path, path: Path) -> list[JsonValue]:
+    return [os.path.relpath(path, folder), sha256_of(path).sha256]
 
 
 def _items(dialects: list[_Dialect], skipped: Counter[str]) -> Iterator[Item]:

@@ -24,7 +24,7 @@ from askqa_builder.evaluate.benchmarks import SPAN_PROMPT, Benchmark, published
 from askqa_builder.evaluate.benchmarks.overlap import Timeline, read_ctm
 from askqa_builder.evaluate.items import Item
 from askqa_builder.evaluate.responders import Conversation, Sound, Utterance
-from askqa_builder.files import digest
+from askqa_builder.files import digest, sha256_of
 from askqa_builder.schema import Reading, Speaker, Word
 from askqa_builder.sources.common import one_line, read_json
 
@@ -212,9 +212,8 @@ def _timelines(folder: Path, sounds: Mapping[Place, list[Path]]) -> dict[str, Ti
 
 
 def _digest(path: Path, sounds: Mapping[Place, list[Path]]) -> str:
-    import hashlib
-
-    files: list[JsonValue] = [
-        [p.name, p.stat().st_size] for place in sorted(sounds) for p in sounds[place]
-    ]
-    return digest(hashlib.sha256(path.read_bytes()).hexdigest(), *files)
+    files = [p for place in sorted(sounds) for p in sounds[place]]
+    times = {p.parent / WORD_TIMES for p in files}
+    files += sorted(p for p in times if p.is_file())
+    facts: list[JsonValue] = [[p.name, sha256_of(p).sha256] for p in files]
+    return digest(sha256_of(path).sha256, *facts)

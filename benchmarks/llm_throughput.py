@@ -89,7 +89,8 @@ def finish(process: subprocess.Popen[str], folder: Path, timeout_s: float) -> st
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return f"hung for {timeout_s:.0f} s"
-    return None if code == 0 else (folder / "log").read_text().strip().splitlines()[-1][:200]
+    words = (folder / "log").read_text().strip().splitlines() or ["without a word"]
+    return None if code == 0 else f"exit code {code}: {words[-1][:200]}"
 
 
 def speed(client: str, server: Server, options: argparse.Namespace) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def kill(client: str, server: Server, options: argparse.Namespace) -> dict[str, 
                 break
             time.sleep(0.002)
         if process.poll() is not None:
-            return {"failure": finish(process, folder, 1)}
+            return {"failure": finish(process, folder, 1) or "ended before it could be killed"}
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         server.wait_until_idle()
@@ -223,16 +224,28 @@ def main() -> None:
                 if client != "raw":  # which keeps nothing
                     outcome = results["kill"][client] = kill(client, server, options)
                     print(f"kill  {client:9} {outcome}", flush=True)
-                    if "paid_again" in outcome:
-                        again = outcome["paid_again"]
-                        limit = options.concurrency if client == "ours" else None
-                        what = f"paid twice after a kill at half, {PEERS.get(client, 'ours')}"
-                        result(what, again, f"of {options.requests:,} requests", at_most=limit)
+                    report_kill(client, outcome, options)
         if "memory" in parts:
             outcome = results["memory"] = memory(server, options)
             print(f"memory of ours  {outcome}")
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def report_kill(client: str, outcome: dict[str, Any], options: argparse.Namespace) -> None:
+    """Tell what was paid twice: of runs that were killed in time and then came to their end.
+
+    Ends the script if ours did not; a peer that did not has no row.
+    """
+    what = f"paid twice after a kill at half, {PEERS.get(client, 'ours')}"
+    if outcome["failure"] is not None:
+        if client == "ours":
+            raise SystemExit(f"{what}: not measured: {outcome['failure']}")
+        print(f"{what}: left out: {outcome['failure']}", flush=True)
+        return
+    limit = options.concurrency if client == "ours" else None
+    unit = f"of {options.requests:,} requests"
+    result(what, outcome["paid_again"], unit, at_most=limit)
 
 
 def report(results: dict[str, Any]) -> None:

@@ -48,6 +48,13 @@ def test_a_demo_in_a_build_keeps_its_release_history(build: Path) -> None:
     assert tree(build / "release") == before
 
 
+def test_a_demo_of_before_is_made_again(build: Path) -> None:
+    here("release", build, "--version", "1.0.0", "--title", "ASK-QA demo", "-j", "1")
+    here("generate", "--count", "2", "-j", "1", "--out", build)  # as if by an earlier version
+    here("demo", "--out", build, "-j", "1")
+    assert "First release" in (build / "release" / "CHANGELOG.md").read_text()
+
+
 def test_a_writer_that_can_write_nothing_leaves_the_dialogues(build: Path) -> None:
     before = tree(build)
     told = one_line_here("generate", "--writer", "import", "-j", "1", "--out", build)

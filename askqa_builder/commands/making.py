@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from askqa_builder.commands import (
 )
 from askqa_builder.commands import voices as speech
 
+_DEMO_TITLE, _DEMO_VERSION = "ASK-QA demo", "1.0.0"
 _REJECTS_SHOWN = 20
 """Lines of `check`: a file of something else has one for each of its lines."""
 
@@ -328,11 +330,19 @@ def demo(
     workers: WorkersOption = None,
 ) -> None:
     """Run the whole pipeline on the bundled passages, offline, in about a minute."""
-    from askqa_builder.release.folder import check_place
+    from askqa_builder.config import load_settings
+    from askqa_builder.release.folder import MANIFEST, check_place, read_manifest
     from askqa_builder.remote import open_build
 
-    check_place(open_build(out))  # now, not after a minute
+    build, place = open_build(out), out / "release"
+    check_place(build)  # now, not after a minute
     generate(out=str(out), source=["sample"], shard_size=10, workers=workers)
     synthesize(str(out), workers=workers)
-    release(str(out), version="1.0.0", title="ASK-QA demo", workers=workers)
+    if (
+        (place / MANIFEST).is_file()
+        and load_settings(build).release.title == _DEMO_TITLE
+        and read_manifest(place).version == _DEMO_VERSION
+    ):
+        shutil.rmtree(place)  # of an earlier demo, perhaps of an earlier askqa_builder
+    release(str(out), version=_DEMO_VERSION, title=_DEMO_TITLE, workers=workers)
     typer.echo(f"listen to it: {(out / 'release' / 'listen.html').resolve()}")

@@ -54,5 +54,5 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def remount(folder: Path, options: str) -> None:
-    """Change a mounted disk: "ro", "rw", "size=60m"."""
+    """Change a mounted disk: "size=60m"."""
     subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)

@@ -312,10 +312,8 @@ class BatchEndpoint:
                 return 0.0, 0.0
             return 0.0, worst_usd
         if self._endpoint.cache.get(bytes.fromhex(key)) is not None:
-            return (
-                0.0,
-                0.0,
-            )  # counted when it was kept: by an earlier run, or before a broken download
+            # counted when it was kept: by an earlier run, or before a broken download
+            return 0.0, 0.0
         like = Request("/chat/completions", b"", batch.model)
         _, cost_usd = await self._endpoint.keep(
             bytes.fromhex(key),

@@ -192,13 +192,18 @@ class Build:
         return None
 
     def check_fresh(self, stage: str) -> None:
-        """Raise BuildError if a shard was made from files that have changed since."""
+        """Raise BuildError if a shard was made from files that have changed since, or if none was
+        made from files that have come since."""
         latest: dict[str, str] = {}
+        kinds: set[tuple[str, str]] = set()
+        used: set[str] = set()
         manifest, counts = self.complete(stage), Counter[str]()
         for shard in range(manifest.shards):
             receipt = self.verified(stage, shard, to_read=False)
             counts.update(receipt.counts)
+            used |= receipt.inputs.keys()
             for name, sha256 in receipt.inputs.items():
+                kinds.add(_kind(name))
                 if name not in latest:
                     latest.update(self._latest(Path(name).parent.name) or self.loose(name))
                 if latest.get(name) != sha256:
@@ -206,6 +211,11 @@ class Build:
                         f"{self.location}: shard {shard} of {stage}/ is stale: {name} has changed; "
                         f"{_AGAIN[stage]}"
                     )
+        for name in sorted(latest.keys() - used):
+            if _kind(name) in kinds:
+                raise BuildError(
+                    f"{self.location}: {stage}/ is stale: {name} has come since; {_AGAIN[stage]}"
+                )
         if dict(counts) != manifest.counts:
             raise BuildError(
                 f"{self.location}/{_manifest_name(stage)}: damaged or changed by hand; "
@@ -325,6 +335,13 @@ def _is_surplus(name: str, stage: str, shards: int) -> bool:
 
 
 _SCRATCH = ".scratch"
+
+
+def _kind(name: str) -> tuple[str, str]:
+    """Stage and ending of a file: dialogues/00003.jsonl is one of dialogues, .jsonl."""
+    return Path(name).parent.name, Path(name).suffix
+
+
 _AGAIN = {
     "passages": "run `askqa-build generate` (again)",
     "dialogues": "run `askqa-build generate` (again)",

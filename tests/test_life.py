@@ -145,6 +145,16 @@ def test_every_version_follows_from_its_changes_and_stays(hub: LocalHub, tmp_pat
     assert changelog.index("2.0.0") < changelog.index("1.1.0") < changelog.index("1.0.0")
 
 
+def test_speech_of_a_build_that_has_grown_is_not_released(tmp_path: Path) -> None:
+    build, sizes = tmp_path / "build", ("--shard-size", "5", "-j", "1", "--out", tmp_path / "build")
+    here("generate", "--source", "world:5,facts=3", *sizes)
+    here("synthesize", build, "-j", "1")
+    here("generate", "--source", "world:5,facts=3", "--source", "sample", *sizes)
+    line = one_line("release", build, "--version", "1.0.0")
+    assert "speech/ is stale: dialogues/00001.jsonl has come since; run `askqa-build synth" in line
+    assert not (build / "release").exists()
+
+
 def test_a_release_that_is_stale_or_damaged_is_refused(tmp_path: Path) -> None:
     build = tmp_path / "build"
     make("generate", "--source", "sample", "--count", "6", "--shard-size", "2", "--out", build)

@@ -73,10 +73,18 @@ for _panel, _command, _example in COMMANDS:
 app.command(hidden=True)(working.work)
 
 
+_INTERRUPTED = 130
+"""Exit code after Ctrl-C, as typer has it."""
+
+
 def main() -> None:
     """Entry point: an error for people is one line and exit code 1; a bug keeps its traceback."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            print("interrupted; the same command goes on where it was", file=sys.stderr)
+        raise
     except AskqaError as error:
         print(f"askqa-build: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -24,6 +24,9 @@ Anything else that is raised is a bug, and keeps its traceback.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class AskqaError(Exception):
     """Root of the tree: `str(error)` is one line for people."""
@@ -35,6 +38,15 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )
+
+
+def told(error: Exception, *, longest: int = 500) -> str:
+    """An exception of others' code in one line: its kind, its words, where it was raised."""
+    words = f"{type(error).__name__}: {' '.join(str(error).split())[:longest]}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or isinstance(error, AskqaError | SyntaxError):  # these say where by themselves
+        return words
+    return f"{words} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
 
 
 class SettingsError(AskqaError):

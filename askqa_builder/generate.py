@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -33,18 +34,21 @@ def keeps_sources(build: Build, before: GenerateSettings, now: GenerateSettings)
 
     A file may have moved to another folder.
     """
-    given = [_file_name(spec) for spec in now.sources]
-    gone = []
+    given = list(now.sources)
+    gone, every = [], []
     for spec in before.sources:
-        if _file_name(spec) in given:
-            given.remove(_file_name(spec))  # two folders may each have a file of this name
-        else:
+        # two folders may each have a file of this name
+        again = next((other for other in given if _file_name(other) == _file_name(spec)), None)
+        if again is None:
             gone.append(spec)
+        else:
+            given.remove(again)
+        every.append(again or spec)
     if gone and build.manifest("dialogues") is not None:
-        every = " ".join(f"--source {spec}" for spec in (*gone, *now.sources))
+        options = " ".join(f"--source {shlex.quote(spec)}" for spec in (*every, *given))
         raise SettingsError(
-            f"{build.location}: its dialogues are from {', '.join(gone)} and would be replaced; to "
-            f"add to them give all sources ({every}), for others choose another --out"
+            f"{build.location}: its dialogues from {', '.join(gone)} would be replaced; to add to "
+            f"them give all sources ({options}), for others choose another --out"
         )
 
 
@@ -274,9 +278,17 @@ def read_corrections(build: Build) -> list[Correction]:
     return corrections
 
 
-def unmatched_corrections(build: Build, manifest: Manifest) -> int:
-    """How many corrections name a dialogue that the build does not have."""
-    return len(read_corrections(build)) - manifest.counts.get("corrected", 0)
+def unmatched_corrections(build: Build, manifest: Manifest) -> list[str]:
+    """Ids of the corrections that name a dialogue which the build does not have."""
+    named = {correction.id for correction in read_corrections(build)}
+    if len(named) == manifest.counts.get("corrected", 0):
+        return []
+    for shard in range(manifest.shards):
+        build.verified("dialogues", shard)
+        named -= {d.id for d in read_records(build.shard_path("dialogues", shard), Dialogue)}
+        rejects = build.rejects_path("dialogues", shard)
+        named -= {r.id for r in read_records(rejects, Reject)} if rejects.is_file() else set()
+    return sorted(named)
 
 
 def _corrected(dialogue: Dialogue, correction: Correction) -> Dialogue | Reject:

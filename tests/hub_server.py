@@ -153,7 +153,9 @@ def serve(root: Path, token: str) -> None:
 
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(server, http=Cuttable, log_level="warning", lifespan="off")
+    config = uvicorn.Config(
+        server, http=Cuttable, log_level="warning", lifespan="off", timeout_keep_alive=60
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -195,7 +195,9 @@ def test_a_crash_on_one_item_is_on_record_and_in_the_denominator(
     assert value(content, "failures") == pytest.approx(1 / len(items))
     lines = (tmp_path / PREDICTIONS).read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [item.id for item in items]
-    assert json.loads(lines[1])["failure"].startswith("RuntimeError: CUDA error")
+    failure = json.loads(lines[1])["failure"]
+    assert failure.startswith("RuntimeError: CUDA error")
+    assert re.search(r"\(test_evaluate\.py, line \d+\)$", failure), "says where it was raised"
     page = (tmp_path / "report.html").read_text()
     assert "<script" not in page
 

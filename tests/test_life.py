@@ -219,5 +219,5 @@ def test_a_source_whose_file_has_moved_is_the_same(
     assert tree(tmp_path / "build/dialogues") == before
     both = ("--source", "squad:new/squad.json", "--source", "squad:more/squad.json")
     here("generate", *both, "--out", "build", "--quiet")
-    with pytest.raises(SettingsError, match=r"are from squad:more/squad\.json and would"):
+    with pytest.raises(SettingsError, match=r"its dialogues from squad:more/squad\.json would"):
         here("generate", *both[:2], "--out", "build", "--quiet")

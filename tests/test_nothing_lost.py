@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from openai_server import OpenAIServer
-from pipeline import here, one_line_here, tree
+from pipeline import command, here, one_line_here, tree
 from scripted_models import good_model, write_stories
+
+from askqa_builder.files import read_records
+from askqa_builder.schema import Dialogue
 
 SAMPLE = ("--source", "sample", "--count", "4", "--shard-size", "40", "-j", "1")
 
@@ -76,3 +83,30 @@ def test_paid_dialogues_stay_where_an_offline_writer_can_write_nothing(tmp_path:
     told = one_line_here("generate", "--writer", "contrast", "-j", "1", "--out", build)
     assert "human questions" in told
     assert tree(build) == before
+
+
+def test_a_correction_of_no_dialogue_is_named(build: Path) -> None:
+    dialogue = next(read_records(build / "dialogues/00000.jsonl", Dialogue))
+    lines = [{"id": dialogue.id, "reject": "dull"}, {"id": "sqad-typo", "reject": "dull"}]
+    (build / "corrections.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    told = here("generate", "--out", build, "-j", "1")
+    assert "corrections.jsonl: no dialogue of this build is called sqad-typo\n" in told
+
+
+def test_the_next_command_can_be_pasted(tmp_path: Path) -> None:
+    build = tmp_path / "a build"
+    last = here("generate", *SAMPLE, "--out", build).splitlines()[-1]
+    assert last == f"next: askqa-build synthesize '{build}'"
+
+
+def test_an_interrupted_command_says_that_it_goes_on(tmp_path: Path) -> None:
+    given = ("generate", "--source", "world:100000,facts=6", "--out", tmp_path / "build", "-j", "1")
+    process = subprocess.Popen(command(*given), stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "build").is_dir():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; the same command goes on where it was" in told
+    assert "Traceback" not in told

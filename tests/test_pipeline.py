@@ -17,6 +17,7 @@ from pipeline import askqa, killed, one_line, tree
 from askqa_builder import load_release
 from askqa_builder.config import SynthesizeSettings
 from askqa_builder.engine import ShardReport
+from askqa_builder.errors import ReleaseError
 from askqa_builder.files import read_records
 from askqa_builder.release.rows import CONFIGS, FEATURES
 from askqa_builder.schema import Dialogue, Reject, SpokenDialogue
@@ -109,6 +110,10 @@ def test_audio_decodes_alike_with_and_without_torchcodec(build: Path, tmp_path: 
         pytest.skip("torchcodec does not load here: it needs FFmpeg's libraries")
     theirs = datasets.load_dataset(str(build / "release"), cache_dir=str(tmp_path))["train"][0]
     ours = load_release(build / "release")["train"][0]
+    with pytest.raises(ReleaseError, match="is no release: no dialogues/"):
+        load_release(build)
+    with pytest.raises(ReleaseError, match="no such folder, and no Hub id"):
+        load_release("nowhere")
     assert [t["text"] for t in ours["turns"]] == [t["text"] for t in theirs["turns"]]
     for our, their in zip(ours["turns"], theirs["turns"], strict=True):
         decoded = their["audio"].get_all_samples()
@@ -203,6 +208,8 @@ def test_check_tells_good_files_from_bad(build: Path, tmp_path: Path) -> None:
     shown = askqa("check", file, code=1).stdout.splitlines()
     assert sum("invalid" in line and line.startswith(str(file)) for line in shown) == 20
     assert "… and 10 more; all of them: --json" in shown
+    file.write_text("")
+    assert "there is no dialogue in it" in one_line("check", file)
 
 
 def test_dialogues_of_ones_own_can_be_spoken(build: Path, tmp_path: Path) -> None:

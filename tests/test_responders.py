@@ -610,6 +610,13 @@ def test_spec_that_names_nothing(opened: Any, spec: str, words: str) -> None:
         ("x = 1", "has no 'Model'"),
         ("class Model:\n    name = 'm'", "'Model' has no 'respond'"),
         ("class Model:\n    def respond(self, c): return ''", "'Model' has no 'name'"),
+        ("class Model:\n    name = 'm", r"mine\.py: SyntaxError: .*line 2"),
+        ("import torchh", r"ModuleNotFoundError: No module named 'torchh' \(mine\.py, line 1\)"),
+        ("class Model:\n    def __init__(self, x): pass", r"mine\.py: TypeError: "),
+        (
+            "class Model:\n    def __init__(self):\n        open('no')",
+            r"FileNotFoundError: .*line 3",
+        ),
     ],
 )
 def test_own_model_that_cannot_respond(opened: Any, tmp_path: Path, code: str, words: str) -> None:

@@ -178,7 +178,7 @@ def told_of_corrections(build: Build, manifest: Manifest) -> None:
     from askqa_builder.generate import unmatched_corrections
 
     if unknown := unmatched_corrections(build, manifest):
-        typer.echo(f"{unknown} corrections name no dialogue of this build")
+        typer.echo(f"corrections.jsonl: no dialogue of this build is called {', '.join(unknown)}")
 
 
 def estimate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -139,7 +140,7 @@ def generate(
     if stopped is not None:
         raise stopped  # what was made until then is written, and the settings with it
     if not quiet and not json:
-        typer.echo(f"next: askqa-build synthesize {out}")
+        typer.echo(f"next: askqa-build synthesize {shlex.quote(out)}")
 
 
 def synthesize(
@@ -233,7 +234,7 @@ def synthesize(
         typer.echo(f"{hours:.2f} hours of speech in {manifest.counts.get('clips', 0):,} clips")
         hearing.print_word_errors(manifest.counts, section.asr)
         version = "1.0.0" if folder.manifest("parts") is None else "NEXT"
-        typer.echo(f"next: askqa-build release {build} --version {version}")
+        typer.echo(f"next: askqa-build release {shlex.quote(build)} --version {version}")
 
 
 def release(
@@ -310,9 +311,11 @@ def check(
     """Run the checks on anyone's dialogues; exit code 1 if one fails."""
     from askqa_builder import checking
     from askqa_builder.console import print_counts
-    from askqa_builder.errors import printable
+    from askqa_builder.errors import SourceError, printable
 
     report = checking.check_path(path)
+    if not report.counts:
+        raise SourceError(f"{path}: there is no dialogue in it")
     if json:
         typer.echo(report.model_dump_json(indent=1))
     else:

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from askqa_builder.errors import EvaluationError
+from askqa_builder.errors import EvaluationError, told
 from askqa_builder.evaluate import faults
 from askqa_builder.evaluate.dynamic import Fault, Talks, Trajectory
 from askqa_builder.evaluate.items import Item
@@ -250,7 +250,7 @@ def _user(item: Item, speak: UserSpeak | None) -> SimulatedUser:
 def _prediction(item: Item, outcome: Trajectory, seconds: float) -> Prediction:
     failure = outcome.fault
     if outcome.error is not None:
-        failure = _kept(f"{type(outcome.error).__name__}: {outcome.error}"[:500])
+        failure = _kept(told(outcome.error))
     return Prediction(
         id=item.id,
         decision=outcome.decision,

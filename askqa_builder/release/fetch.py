@@ -30,6 +30,8 @@ def release_folder(spec: str, *, splits: Sequence[str] = (), whole: bool = False
     path = Path(spec)
     if path.is_dir():
         return path
+    if path.exists():
+        raise ReleaseError(f"{spec}: is a file, and no release folder")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -48,7 +50,7 @@ def release_folder(spec: str, *, splits: Sequence[str] = (), whole: bool = False
             f"{spec}: no such folder, and no Hub id (NAME/SET[@REVISION])"
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].removeprefix("Got: ")
         raise ReleaseError(
             f"{spec}: no such folder here, and the Hub does not give it: {reason}"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,17 @@ def load_release(
 
     Every audio is `{"path": str, "array": float32 of shape (n,), "sampling_rate": 16000}`; with
     `load_dataset` itself the same rows need torchcodec. Raises ReleaseError if `config` is none
-    of dialogues, turns, text.
+    of dialogues, turns, text, or the folder is no release.
     """
     import datasets
 
     if config not in CONFIGS:
         raise ReleaseError(f"config {config!r} unknown; expected one of {list(CONFIGS)}")
+    folder = Path(path)
+    if folder.is_dir() and not any((folder / config).glob("*.parquet")):
+        raise ReleaseError(f"{path}: is no release: no {config}/*.parquet; is it BUILD/release?")
+    if not folder.is_dir() and not re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
+        raise ReleaseError(f"{path}: no such folder, and no Hub id (NAME/SET)")
     loaded = datasets.load_dataset(str(path), config, revision=revision)
     return datasets.DatasetDict({split: _decoding(rows) for split, rows in loaded.items()})
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import JsonValue
 
-from askqa_builder.errors import EvaluationError
+from askqa_builder.errors import AskqaError, EvaluationError, told
 from askqa_builder.evaluate.responders import Conversation, Responder
 from askqa_builder.evaluate.responders.baselines import (
     ALWAYS_ANSWER,
@@ -219,10 +219,15 @@ def load_own(path: Path, name: str) -> Responder:
 
     Raises EvaluationError if there is no such thing, or if it cannot respond.
     """
-    found = getattr(_module(path), name, None)
+    try:
+        found = getattr(_module(path), name, None)
+        model: Any = found() if isinstance(found, type) else found
+    except AskqaError:
+        raise
+    except Exception as error:  # whatever is wrong in it is for its author to see in a line
+        raise EvaluationError(f"{path}: {told(error)}") from error
     if found is None:
         raise EvaluationError(f"{path}: has no {name!r}")
-    model: Any = found() if isinstance(found, type) else found
     for needed in ("name", "respond"):
         if not hasattr(model, needed):
             raise EvaluationError(

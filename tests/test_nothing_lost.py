@@ -101,7 +101,13 @@ def test_the_next_command_can_be_pasted(tmp_path: Path) -> None:
 
 def test_an_interrupted_command_says_that_it_goes_on(tmp_path: Path) -> None:
     given = ("generate", "--source", "world:100000,facts=6", "--out", tmp_path / "build", "-j", "1")
-    process = subprocess.Popen(command(*given), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(*given),
+        stderr=subprocess.PIPE,
+        text=True,
+        # where the tests run in the background, Ctrl-C is ignored, and that is inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not (tmp_path / "build").is_dir():
         time.sleep(0.05)
     time.sleep(0.5)

@@ -86,3 +86,5 @@ def test_coqui_model_without_a_known_name_is_found_where_it_is_said_to_be(tmp_pa
     replies.check(release, "test")
     samples, _ = replies.speak(item, "The bakery, please.")
     assert len(samples)
+    other = item.user.model_copy(update={"id": "ben"})
+    assert replies._engine(other) is replies._engine(item.user), "users share the model"

@@ -92,17 +92,7 @@ class Replies:
                 )
             spec = self._here.spec
         try:
-            settings = SynthesizeSettings(
-                coqui=CoquiSettings(
-                    references=self._here.references, **_kept(user, "language", "threads")
-                ),
-                openai=SpeechSettings(
-                    voices=(user.id,),
-                    base_url=_address(user),
-                    budget_usd=self._here.budget_usd,
-                    **_kept(user, "instructions", "response_format"),
-                ),
-            )
+            settings = self._settings(user)
         except ValidationError as error:
             raise EvaluationError(
                 f"settings of the user's voice {user.id!r}: {first_problem(error)}"
@@ -117,20 +107,33 @@ class Replies:
                 "no name that is known everywhere; say where it is: --user-voices coqui:FOLDER"
             ) from error
 
+    def _settings(self, user: Speaker) -> SynthesizeSettings:
+        """Those of the user's own engine alone, so that users of one engine share it."""
+        if user.engine == "coqui":
+            kept = _kept(user, "language", "threads")
+            return SynthesizeSettings(coqui=CoquiSettings(references=self._here.references, **kept))
+        if user.engine == "openai":
+            _check_address(user)
+            kept = _kept(user, "instructions", "response_format")
+            return SynthesizeSettings(
+                openai=SpeechSettings(voices=(user.id,), budget_usd=self._here.budget_usd, **kept)
+            )
+        return SynthesizeSettings()
+
 
 def _kept(user: Speaker, *names: str) -> dict[str, Any]:
     return {name: user.settings[name] for name in names if name in user.settings}
 
 
-def _address(user: Speaker) -> str | None:
-    """Where replies are asked for: what the environment says, as everywhere.
+def _check_address(user: Speaker) -> None:
+    """Replies are asked for where the environment says, as everywhere; data may come from anybody:
+    the address that they name gets no key, and no text, unasked.
 
-    Data may come from anybody: the address that they name gets no key, and no text, unasked.
+    Raises EvaluationError where the environment says nothing, and the data something else.
     """
     told: JsonValue = user.settings.get("base_url")
-    if user.engine == "openai" and "OPENAI_BASE_URL" not in os.environ and told != OPENAI_URL:
+    if "OPENAI_BASE_URL" not in os.environ and told != OPENAI_URL:
         raise EvaluationError(
             f"the user's voice {user.id!r} was spoken at {told}; set OPENAI_BASE_URL to that "
             "address, or to where the same voices are now, or evaluate without replies: --rounds 0"
         )
-    return None

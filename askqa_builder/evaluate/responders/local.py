@@ -25,8 +25,11 @@ from askqa_builder.evaluate.responders import Conversation
 from askqa_builder.evaluate.responders.messages import Part, messages_of
 from askqa_builder.files import digest, sha256_of
 
-_MODEL_FILES = (".safetensors", "config.json", "tokenizer.json", "vocab.json", ".jinja", ".txt")
-"""Ends of names: weights, configurations, words and template, not logs, cards and scores."""
+_MODEL_FILES = (
+    *(".safetensors", "config.json", "tokenizer.json", "vocab.json", "merges.txt", ".model"),
+    *(".jinja", ".py"),
+)
+"""Ends of names: weights, configurations, words, template and code, not logs, cards and scores."""
 _LOG = logging.getLogger(__name__)
 
 Chat = list[dict[str, Any]]
